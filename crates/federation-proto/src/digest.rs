@@ -52,6 +52,8 @@ pub enum HashDomain {
     GovernanceNote,
     /// A scenario file.
     Scenario,
+    /// The frames of a simulated run.
+    Trace,
     /// A synthetic key seed, derived from a published label.
     SyntheticKey,
 }
@@ -79,6 +81,7 @@ impl HashDomain {
             Self::MachineState => "prism1 2026-11-24 machine-state",
             Self::GovernanceNote => "prism1 2026-11-24 governance-note",
             Self::Scenario => "prism1 2026-11-24 scenario",
+            Self::Trace => "prism1 2026-11-24 trace",
             Self::SyntheticKey => "prism1 2026-11-24 synthetic-key",
         }
     }

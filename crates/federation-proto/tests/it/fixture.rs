@@ -1,0 +1,376 @@
+//! One fixed synthetic federation and the values that its members exchange.
+//!
+//! Every key derives from a published label, so each value is the same in every run.
+
+use federation_proto::entry::{
+    Absence, AbsenceReason, AggregatedUpdate, AggregationRule, AlignedUpdate, AlignmentRecord,
+    DiscardReason, DiscardedUpdate, UpdateRef,
+};
+use federation_proto::envelope::{Envelope, PayloadKind};
+use federation_proto::genesis::{
+    Configuration, FederationKind, Genesis, GovernorRecord, Mandate, ParticipantRecord, SiteRole,
+    Thresholds, ValidatorRecord,
+};
+use federation_proto::handshake::{
+    AcceptTerms, Attestation, FederationAccept, FederationHello, SessionOpened, SessionStatement,
+    SoftwareVersion, TransportRecord, certificate_hash,
+};
+use federation_proto::keys::{Admission, Identity, KeyRole, Transport};
+use federation_proto::update::{
+    BlobReceipt, MetaUpdate, ProofSlot, SealedPayload, UpdateCommitment,
+};
+use federation_proto::{
+    Cycle, Digest, Endorsed, FederatedEpoch, Generation, Lane, LaneSequence, LedgerBlockId,
+    LedgerEntry, LogicalTime, Name, PublicKey, Request, SecretKey, SessionId, Signed,
+    SigningContext,
+};
+
+/// Names of the admission keys' holders, in the roster's order.
+pub(crate) const GOVERNORS: [&str; 3] = ["governor-a", "governor-b", "governor-c"];
+
+pub(crate) fn secret<R: KeyRole>(owner: &str) -> SecretKey<R> {
+    SecretKey::synthetic("federation-proto tests", owner)
+}
+
+pub(crate) fn public<R: KeyRole>(owner: &str) -> PublicKey<R> {
+    secret(owner).public()
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::new(text).expect("a valid name")
+}
+
+pub(crate) fn digest(text: &str) -> Digest {
+    Digest::of_blob(text.as_bytes())
+}
+
+pub(crate) fn epoch(number: u64) -> FederatedEpoch {
+    FederatedEpoch::new(number)
+}
+
+pub(crate) fn configuration() -> Configuration {
+    let validator = |number: usize| {
+        let owner = format!("validator-{number}");
+        ValidatorRecord {
+            name: name(&owner),
+            fingerprint: public(&owner),
+            consensus_key: public(&owner),
+            log_key: public(&owner),
+            organisation: name("org-v"),
+            region: name("eu-north"),
+        }
+    };
+    let participant = |(number, role): (usize, SiteRole)| {
+        let owner = format!("site-{number}");
+        ParticipantRecord {
+            name: name(&owner),
+            fingerprint: public(&owner),
+            organisation: name("org-s"),
+            region: name("eu-west"),
+            role,
+        }
+    };
+    let governor = |owner: &str| GovernorRecord {
+        name: name(owner),
+        organisation: name(&format!("org-{owner}")),
+        document_key: public(owner),
+        admission_key: public(owner),
+        note_key: public(owner),
+    };
+    let roles = [
+        SiteRole::Core,
+        SiteRole::Edge,
+        SiteRole::OnPremises,
+        SiteRole::Cloud,
+    ];
+    Configuration {
+        number: 0,
+        validators: (1..=4).map(validator).collect(),
+        participants: (1..).zip(roles).map(participant).collect(),
+        governors: GOVERNORS.map(governor).into(),
+        thresholds: Thresholds {
+            document: 3,
+            admission: 2,
+            apply: 2,
+        },
+        mandate: Mandate {
+            first_epoch: epoch(1),
+            last_epoch: epoch(100),
+        },
+        policy_hash: digest("policy"),
+        artifact_key: public("artifacts"),
+    }
+}
+
+pub(crate) fn genesis() -> Genesis {
+    Genesis {
+        kind: FederationKind::Synthetic,
+        instance: "baseline seed 1".into(),
+        log_origin: name("prism.example"),
+        schema_digest: digest("schema"),
+        initial_state_hash: digest("state 0"),
+        configuration: configuration(),
+    }
+}
+
+pub(crate) fn context() -> SigningContext {
+    genesis().signing_context()
+}
+
+/// The same roster in another federation.
+pub(crate) fn other_federation() -> SigningContext {
+    let instance = "baseline seed 2".into();
+    Genesis {
+        instance,
+        ..genesis()
+    }
+    .signing_context()
+}
+
+/// The same federation one configuration later.
+pub(crate) fn other_configuration() -> SigningContext {
+    let next = Configuration {
+        number: 1,
+        ..configuration()
+    };
+    SigningContext {
+        config_digest: next.digest(),
+        ..context()
+    }
+}
+
+pub(crate) fn hello() -> FederationHello {
+    FederationHello {
+        federation_id: genesis().federation_id(),
+        node_fingerprint: public("site-1"),
+        software_version: SoftwareVersion::CURRENT,
+        supported_capabilities: vec![name("aggregate"), name("coloring"), name("zstd")],
+        tls_public_key: public("site-1"),
+        validator_set_hash: configuration().validator_set_hash(),
+        ledger_size: 7,
+        nonce: [9; 32],
+        attestation: Attestation::None,
+    }
+}
+
+pub(crate) fn terms() -> AcceptTerms {
+    AcceptTerms {
+        epoch: epoch(3),
+        policy_hash: digest("policy"),
+        capabilities: vec![name("coloring"), name("zstd")],
+        not_after_epoch: epoch(50),
+        certificate_hashes: [
+            certificate_hash(&public::<Transport>("site-1")),
+            certificate_hash(&public::<Transport>("federation")),
+        ],
+    }
+}
+
+pub(crate) fn accept() -> FederationAccept {
+    FederationAccept::answer(&hello(), terms())
+}
+
+pub(crate) fn statement() -> SessionStatement {
+    SessionStatement {
+        session_id: accept().session_id,
+        node_fingerprint: public("site-1"),
+        certificate_hash: terms().certificate_hashes[0],
+        not_after_epoch: epoch(50),
+        transport: TransportRecord::Quic {
+            tls_version: 0x0304,
+            cipher_suite: 0x1301,
+        },
+    }
+}
+
+pub(crate) fn endorsed(accept: FederationAccept) -> Endorsed<FederationAccept> {
+    let keys = [GOVERNORS[0], GOVERNORS[2]].map(secret::<Admission>);
+    Endorsed::sign(accept, &keys, &context())
+}
+
+/// A whole handshake, signed by those who should.
+pub(crate) fn session(
+    hello: FederationHello,
+    accept: FederationAccept,
+    statement: SessionStatement,
+) -> SessionOpened {
+    let site = secret::<Identity>("site-1");
+    SessionOpened {
+        hello: Signed::sign(hello, &site, &context()),
+        accept: endorsed(accept),
+        statement: Signed::sign(statement, &site, &context()),
+    }
+}
+
+pub(crate) fn session_id() -> SessionId {
+    accept().session_id
+}
+
+pub(crate) fn ledger_block_id() -> LedgerBlockId {
+    LedgerBlockId::new(digest("session block"))
+}
+
+pub(crate) fn meta_update() -> MetaUpdate {
+    MetaUpdate {
+        federated_epoch: epoch(4),
+        generation: Generation::ZERO,
+        node_fingerprint: public("site-1"),
+        session_id: session_id(),
+        ledger_block_id: ledger_block_id(),
+        cycle: Cycle::new(11),
+        previous_update: Digest::ZERO,
+        base_state_hash: digest("state 3"),
+        update_hash: digest("salted delta"),
+        payload: SealedPayload::Clear(vec![0x28, 0xb5, 0x2f, 0xfd, 1, 2, 3]),
+        proof: ProofSlot::None,
+    }
+}
+
+pub(crate) fn blob_receipt() -> BlobReceipt {
+    BlobReceipt {
+        validator: public("validator-2"),
+        node_fingerprint: public("site-1"),
+        federated_epoch: epoch(4),
+        blob: digest("signed update"),
+        blob_len: 300,
+    }
+}
+
+pub(crate) fn commitment() -> UpdateCommitment {
+    let receipt = Signed::sign(blob_receipt(), &secret("validator-2"), &context());
+    UpdateCommitment::new(&meta_update(), b"signed update", vec![receipt])
+}
+
+pub(crate) fn request() -> Request {
+    Request {
+        node_fingerprint: public("site-1"),
+        session_id: session_id(),
+        lane: Lane::Update,
+        sequence: LaneSequence::new(2),
+        entry: LedgerEntry::UpdateCommitment(Box::new(commitment())),
+    }
+}
+
+pub(crate) fn envelope() -> Envelope {
+    Envelope {
+        version: Envelope::VERSION,
+        origin: name("site-1"),
+        target: name("validators"),
+        kind: PayloadKind::Request,
+        lane: Lane::Update,
+        sequence: LaneSequence::new(2),
+        ack: LaneSequence::new(1),
+        timestamp: LogicalTime::new(1_000),
+        federated_epoch: epoch(4),
+        node_fingerprint: public("site-1"),
+        session_id: session_id(),
+        ledger_block_id: ledger_block_id(),
+        payload: b"payload".to_vec(),
+    }
+}
+
+pub(crate) fn update_ref(number: u64) -> UpdateRef {
+    UpdateRef {
+        node_fingerprint: public(&format!("site-{number}")),
+        cycle: Cycle::new(number),
+        update_hash: digest(&format!("update {number}")),
+    }
+}
+
+pub(crate) fn absences() -> Vec<Absence> {
+    let absent = |(owner, reason)| Absence {
+        node_fingerprint: public(owner),
+        reason,
+    };
+    [
+        ("site-3", AbsenceReason::NoCommitment),
+        ("site-4", AbsenceReason::NoSession),
+    ]
+    .map(absent)
+    .into()
+}
+
+/// An alignment in which every reason to discard occurs.
+pub(crate) fn alignment() -> AlignmentRecord {
+    let reasons = [
+        DiscardReason::Duplicate,
+        DiscardReason::Superseded,
+        DiscardReason::ConflictingHash,
+        DiscardReason::Stale,
+        DiscardReason::UnknownBase,
+        DiscardReason::IncompatibleSchema,
+        DiscardReason::InvalidPayload,
+    ];
+    let discard = |(number, reason)| DiscardedUpdate {
+        update: update_ref(number),
+        reason,
+    };
+    AlignmentRecord {
+        aligned: vec![AlignedUpdate {
+            update: update_ref(1),
+            staleness: 1,
+        }],
+        discarded: (2..).zip(reasons).map(discard).collect(),
+    }
+}
+
+pub(crate) fn aggregated(rule: AggregationRule) -> AggregatedUpdate {
+    AggregatedUpdate {
+        federated_epoch: epoch(4),
+        generation: Generation::new(1),
+        base_state_hash: digest("state 3"),
+        alignment: alignment(),
+        rule,
+        delta: vec![0, 1, -1, i32::MAX, i32::MIN],
+        new_state_hash: digest("state 4"),
+    }
+}
+
+/// Every way to change one field of a value, as `(field, changed value)`.
+macro_rules! changed {
+    ($body:expr => $type:ident { $($field:ident: $value:expr),+ $(,)? }) => {{
+        let body: $type = $body;
+        // Names every field, so that a new one does not compile until it is changed here.
+        let $type { $($field: _),+ } = &body;
+        vec![$((stringify!($field), $type { $field: $value, ..body.clone() })),+]
+    }};
+}
+pub(crate) use changed;
+
+pub(crate) fn changed_hellos() -> Vec<(&'static str, FederationHello)> {
+    changed!(hello() => FederationHello {
+        federation_id: federation_proto::FederationId::new(digest("another")),
+        node_fingerprint: public("site-2"),
+        software_version: SoftwareVersion { major: 0, minor: 1, patch: 1 },
+        supported_capabilities: vec![name("coloring"), name("zstd")],
+        tls_public_key: public("site-2"),
+        validator_set_hash: digest("another"),
+        ledger_size: 8,
+        nonce: [10; 32],
+        // The only variant there is: nothing to change until a quote format joins it.
+        attestation: Attestation::None,
+    })
+}
+
+pub(crate) fn changed_accepts() -> Vec<(&'static str, FederationAccept)> {
+    let [node, federation] = terms().certificate_hashes;
+    changed!(accept() => FederationAccept {
+        session_id: SessionId::new(digest("another")),
+        epoch: epoch(4),
+        policy_hash: digest("another"),
+        hello_hash: digest("another"),
+        capabilities: vec![name("zstd")],
+        not_after_epoch: epoch(51),
+        certificate_hashes: [federation, node],
+    })
+}
+
+pub(crate) fn changed_statements() -> Vec<(&'static str, SessionStatement)> {
+    changed!(statement() => SessionStatement {
+        session_id: SessionId::new(digest("another")),
+        node_fingerprint: public("site-2"),
+        certificate_hash: digest("another"),
+        not_after_epoch: epoch(51),
+        transport: TransportRecord::InProcess,
+    })
+}

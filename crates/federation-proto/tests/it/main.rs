@@ -1,0 +1,13 @@
+//! Integration tests of the wire vocabulary, through its public API only.
+#![expect(
+    clippy::expect_used,
+    reason = "a fixture that cannot be made is a failed test"
+)]
+
+mod codec;
+mod fixture;
+mod handshake;
+mod roster;
+mod samples;
+mod signing;
+mod wire;

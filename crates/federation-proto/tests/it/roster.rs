@@ -1,0 +1,221 @@
+//! Configurations that must not become a roster: one for every reason.
+
+use federation_proto::genesis::{Configuration, RosterError};
+use federation_proto::keys::{KeyError, KeyRole, PublicKey};
+use federation_proto::quorum;
+
+use crate::fixture;
+
+/// A key of a configuration: whose, in which role, its bytes.
+type Slot = (String, &'static str, [u8; 32]);
+
+/// Visits every key in the order in which validation meets it and stores what `visit` returns.
+fn visit_keys(configuration: &mut Configuration, mut visit: impl FnMut(Slot) -> [u8; 32]) {
+    fn one<R: KeyRole>(
+        owner: &str,
+        key: &mut PublicKey<R>,
+        visit: &mut impl FnMut(Slot) -> [u8; 32],
+    ) {
+        *key = PublicKey::from_bytes(visit((owner.into(), R::NAME, *key.as_bytes())));
+    }
+    for record in &mut configuration.validators {
+        one(record.name.as_str(), &mut record.fingerprint, &mut visit);
+        one(record.name.as_str(), &mut record.consensus_key, &mut visit);
+        one(record.name.as_str(), &mut record.log_key, &mut visit);
+    }
+    for record in &mut configuration.participants {
+        one(record.name.as_str(), &mut record.fingerprint, &mut visit);
+    }
+    for record in &mut configuration.governors {
+        one(record.name.as_str(), &mut record.document_key, &mut visit);
+        one(record.name.as_str(), &mut record.admission_key, &mut visit);
+        one(record.name.as_str(), &mut record.note_key, &mut visit);
+    }
+    one("artifacts", &mut configuration.artifact_key, &mut visit);
+}
+
+fn slots() -> Vec<Slot> {
+    let mut slots = Vec::new();
+    visit_keys(&mut fixture::configuration(), |slot| {
+        slots.push(slot.clone());
+        slot.2
+    });
+    slots
+}
+
+fn with_key(at: usize, bytes: [u8; 32]) -> Configuration {
+    let mut configuration = fixture::configuration();
+    let mut number = 0;
+    visit_keys(&mut configuration, |(_, _, old)| {
+        number += 1;
+        if number - 1 == at { bytes } else { old }
+    });
+    configuration
+}
+
+fn refusal(configuration: Configuration) -> RosterError {
+    configuration
+        .validate()
+        .map(|roster| roster.digest())
+        .expect_err("a bad configuration")
+}
+
+#[test]
+fn a_good_configuration_becomes_a_roster() {
+    let configuration = fixture::configuration();
+    let roster = configuration.clone().validate().expect("a good roster");
+    assert_eq!(roster.configuration(), &configuration);
+    assert_eq!(roster.digest(), configuration.digest());
+    let sizes = (
+        roster.validators().len(),
+        roster.participants().len(),
+        roster.governors().len(),
+    );
+    assert_eq!(sizes, (4, 4, 3));
+    assert_eq!(roster.quorum(), quorum::quorum(4));
+    assert_eq!(slots().len(), 4 * 3 + 4 + 3 * 3 + 1);
+
+    let site = fixture::public("site-2");
+    let found = roster.participant(&site).expect("a participant");
+    assert_eq!(found.record.name, fixture::name("site-2"));
+    assert!(roster.validator(&site).is_none());
+    let validator = fixture::public("validator-3");
+    let found = roster.validator(&validator).expect("a validator");
+    assert_eq!(found.identity.public(), validator);
+    assert!(roster.participant(&validator).is_none());
+}
+
+#[test]
+fn weak_keys_are_refused_wherever_they_stand() {
+    let mut non_canonical = [0xff; 32];
+    // y = p + 1, a second encoding of the identity.
+    non_canonical[0] = 0xee;
+    non_canonical[31] = 0x7f;
+    let mut off_curve = [0; 32];
+    off_curve[0] = 2;
+    let mut identity_point = [0; 32];
+    identity_point[0] = 1;
+    let weak = [
+        (off_curve, KeyError::NotAPoint),
+        (non_canonical, KeyError::NotCanonical),
+        (identity_point, KeyError::SmallOrder),
+    ];
+    for (at, (owner, role, _)) in slots().into_iter().enumerate() {
+        for (bytes, cause) in weak {
+            let expected = RosterError::WeakKey {
+                owner: owner.clone(),
+                role,
+                key: PublicKey::<()>::from_bytes(bytes).to_string(),
+                cause,
+            };
+            assert_eq!(refusal(with_key(at, bytes)), expected);
+        }
+    }
+}
+
+#[test]
+fn no_key_does_two_jobs() {
+    let slots = slots();
+    for (second, (owner, ..)) in slots.iter().enumerate() {
+        for (_, _, first) in &slots[..second] {
+            let expected = RosterError::SharedKey {
+                owner: owner.clone(),
+                key: PublicKey::<()>::from_bytes(*first).to_string(),
+            };
+            assert_eq!(refusal(with_key(second, *first)), expected);
+        }
+    }
+}
+
+#[test]
+fn no_name_stands_twice() {
+    fn names(configuration: &mut Configuration) -> Vec<&mut federation_proto::Name> {
+        let validators = configuration.validators.iter_mut().map(|r| &mut r.name);
+        let participants = configuration.participants.iter_mut().map(|r| &mut r.name);
+        let governors = configuration.governors.iter_mut().map(|r| &mut r.name);
+        validators.chain(participants).chain(governors).collect()
+    }
+    let count = names(&mut fixture::configuration()).len();
+    assert_eq!(count, 4 + 4 + 3);
+    for second in 1..count {
+        for first in 0..second {
+            let mut configuration = fixture::configuration();
+            let mut names = names(&mut configuration);
+            let name = names[first].clone();
+            *names[second] = name.clone();
+            assert_eq!(refusal(configuration), RosterError::SharedName(name));
+        }
+    }
+}
+
+#[test]
+fn thresholds_lie_between_one_and_the_organisations() {
+    let cases = ["document", "admission", "apply"];
+    for what in cases {
+        for needed in [0, 4, u16::MAX] {
+            let mut configuration = fixture::configuration();
+            let thresholds = &mut configuration.thresholds;
+            match what {
+                "document" => thresholds.document = needed,
+                "admission" => thresholds.admission = needed,
+                _ => thresholds.apply = needed,
+            }
+            let expected = RosterError::Threshold {
+                what,
+                needed,
+                organisations: 3,
+            };
+            assert_eq!(refusal(configuration), expected);
+        }
+    }
+}
+
+#[test]
+fn governors_of_one_organisation_count_once() {
+    let mut configuration = fixture::configuration();
+    configuration.governors[1].organisation = configuration.governors[0].organisation.clone();
+    let expected = RosterError::Threshold {
+        what: "document",
+        needed: 3,
+        organisations: 2,
+    };
+    assert_eq!(refusal(configuration), expected);
+}
+
+#[test]
+fn fewer_than_four_validators_are_no_committee() {
+    for count in 0..4 {
+        let mut configuration = fixture::configuration();
+        configuration.validators.truncate(count);
+        assert_eq!(refusal(configuration), RosterError::Validators(count));
+    }
+}
+
+#[test]
+fn a_mandate_does_not_end_before_it_begins() {
+    let mut configuration = fixture::configuration();
+    configuration.mandate.first_epoch = fixture::epoch(101);
+    let expected = RosterError::Mandate {
+        first: fixture::epoch(101),
+        last: fixture::epoch(100),
+    };
+    assert_eq!(refusal(configuration), expected);
+    let mut one_epoch = fixture::configuration();
+    one_epoch.mandate.first_epoch = fixture::epoch(100);
+    assert!(one_epoch.validate().is_ok());
+}
+
+#[test]
+fn the_committee_hash_follows_votes_keys_and_order() {
+    let base = fixture::configuration();
+    let mut swapped = base.clone();
+    swapped.validators.swap(0, 1);
+    assert_ne!(swapped.validator_set_hash(), base.validator_set_hash());
+    let mut renewed = base.clone();
+    renewed.validators[0].consensus_key = fixture::public("validator-9");
+    assert_ne!(renewed.validator_set_hash(), base.validator_set_hash());
+    let mut policy = base.clone();
+    policy.policy_hash = fixture::digest("another");
+    assert_eq!(policy.validator_set_hash(), base.validator_set_hash());
+    assert_ne!(policy.digest(), base.digest());
+}

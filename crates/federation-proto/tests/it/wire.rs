@@ -1,0 +1,84 @@
+//! The bytes on the wire, pinned: a change of any encoding, digest or preimage is an explicit approval.
+
+use std::fmt::Write as _;
+
+use federation_proto::{Batch, Digest, LogicalTime, SequenceNumber};
+
+use crate::{fixture, samples};
+
+/// Thirty-two bytes a line, so that a changed field shows as a changed line.
+fn hex(bytes: &[u8]) -> String {
+    let lines: Vec<String> = bytes
+        .chunks(32)
+        .map(|line| line.iter().map(|byte| format!("{byte:02x}")).collect())
+        .collect();
+    lines.join("\n")
+}
+
+#[test]
+fn encodings_are_pinned() {
+    let mut text = String::new();
+    for sample in samples::all() {
+        for (number, bytes) in sample.encodings.iter().enumerate() {
+            let (name, length) = (sample.name, bytes.len());
+            // The first value in full; the others, which differ in a variant or two, by length and hash.
+            let shown = if number == 0 {
+                hex(bytes)
+            } else {
+                format!("blake3 {}", Digest::of_blob(bytes))
+            };
+            writeln!(text, "{name} #{number}, {length} bytes\n{shown}\n").expect("into a String");
+        }
+    }
+    insta::assert_snapshot!("encodings", text);
+}
+
+#[test]
+fn digests_are_pinned() {
+    let (genesis, context) = (fixture::genesis(), fixture::context());
+    let batch = Batch {
+        batch_time: LogicalTime::new(5),
+        items: Vec::new(),
+    };
+    let aggregate = fixture::aggregated(federation_proto::entry::AggregationRule::Median);
+    let table = [
+        ("federation id", genesis.federation_id().digest()),
+        ("configuration", genesis.configuration.digest()),
+        ("validator set", genesis.configuration.validator_set_hash()),
+        ("hello", fixture::hello().hash()),
+        ("session id", fixture::session_id().digest()),
+        ("certificate", fixture::terms().certificate_hashes[0]),
+        ("proof slot", fixture::meta_update().proof.hash()),
+        ("alignment", fixture::alignment().hash()),
+        ("aggregate", aggregate.hash()),
+        ("batch", batch.digest(&context, SequenceNumber::new(1))),
+    ];
+    let lines: Vec<String> = table
+        .iter()
+        .map(|(name, digest)| format!("{name:<14} {digest}"))
+        .collect();
+    insta::assert_snapshot!("digests", lines.join("\n"));
+}
+
+#[test]
+fn a_batch_digest_is_bound_to_its_place() {
+    let batch = Batch {
+        batch_time: LogicalTime::new(5),
+        items: Vec::new(),
+    };
+    let later = Batch {
+        batch_time: LogicalTime::new(6),
+        ..batch.clone()
+    };
+    let (context, one) = (fixture::context(), SequenceNumber::new(1));
+    let digests = [
+        batch.digest(&context, one),
+        batch.digest(&context, one.next()),
+        batch.digest(&fixture::other_federation(), one),
+        batch.digest(&fixture::other_configuration(), one),
+        later.digest(&context, one),
+    ];
+    for (number, digest) in digests.iter().enumerate() {
+        assert!(!digests[..number].contains(digest), "digest {number}");
+    }
+}
