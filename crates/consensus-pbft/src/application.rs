@@ -1,0 +1,72 @@
+//! The port to the replicated application: what is admissible, and what executing it does.
+//!
+//! The replica decides *order* and knows nothing of what is ordered. The application never sees a view, a
+//! vote or a clock other than the `now` that the driver passed to [`Replica::handle`](crate::Replica::handle).
+
+use core::fmt;
+
+use federation_proto::{Batch, LogicalTime, Request, SequenceNumber, Signature, Signed};
+
+use crate::certificate::CommitCertificate;
+use crate::message::CheckpointStatement;
+
+/// What a backup thinks of a batch at its first PRE-PREPARE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict<R> {
+    /// It may be ordered here.
+    Accept,
+    /// Something it needs, such as a blob, has not arrived: ask again at [`Input::Wake`](crate::Input::Wake).
+    Wait,
+    /// It may not. Final for this PRE-PREPARE.
+    Refuse(R),
+}
+
+/// What executing a batch led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    /// At a checkpoint: the result, whose sequence number is the executed one, and the signature of this
+    /// validator's log key on [`CheckpointStatement::note_text`].
+    pub checkpoint: Option<(CheckpointStatement, Signature)>,
+}
+
+/// The replicated application.
+///
+/// Exactly-once execution is the application's: its replicated state refuses a request that was executed
+/// before. The replica only keeps a waiting request from waiting twice.
+pub trait Application {
+    /// Why something is not admissible.
+    type Refusal: fmt::Debug + fmt::Display;
+
+    /// Cheap admission of a request into the pool. It must verify the request's signature. It is asked again
+    /// about waiting requests after every stable checkpoint; what is refused then leaves the pool.
+    ///
+    /// # Errors
+    /// Why the request cannot be ordered.
+    fn check_request(&self, request: &Signed<Request>) -> Result<(), Self::Refusal>;
+
+    /// Asked of the primary when nothing is in flight: the batch to propose next, an empty one for a null
+    /// request, or nothing to wait. `pool` holds the waiting requests in order of arrival; the batch
+    /// may leave some and add derived items. Limits: [`BATCH`](federation_proto::limits::BATCH) bytes,
+    /// [`BATCH_ITEMS`](federation_proto::limits::BATCH_ITEMS) items.
+    fn propose(&mut self, now: LogicalTime, pool: &[Signed<Request>]) -> Option<Batch>;
+
+    /// Asked of a backup once per PRE-PREPARE, and again at every wake after [`Verdict::Wait`]. Everything
+    /// before `sequence` is executed. It must verify the signatures of the requests in the batch.
+    fn judge(
+        &mut self,
+        now: LogicalTime,
+        sequence: SequenceNumber,
+        batch: &Batch,
+    ) -> Verdict<Self::Refusal>;
+
+    /// Executes a decided batch. Called exactly once per sequence number, without gaps. The result must
+    /// depend on the batches alone: no clock, no view, no certificate (it is passed to be stored).
+    ///
+    /// A decided batch is executed even where `judge` refused it: q replicas accepted it.
+    fn execute(
+        &mut self,
+        sequence: SequenceNumber,
+        batch: &Batch,
+        certificate: &CommitCertificate,
+    ) -> Execution;
+}

@@ -1,0 +1,103 @@
+//! What goes into a replica and what comes out.
+
+use federation_proto::{Digest, Request, SequenceNumber, Signed};
+
+use crate::certificate::{CheckpointCertificate, CommitCertificate};
+use crate::evidence::Equivocation;
+use crate::message::ConsensusMessage;
+use crate::rejection::{Fault, Rejection};
+use crate::safety::{PersistToken, SafetyRecord};
+
+/// One thing that happens to a replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A client's request arrived.
+    Request(Signed<Request>),
+    /// A message of another replica arrived. Nothing about it is trusted.
+    Message(ConsensusMessage),
+    /// The record of this token survives a crash.
+    Persisted(PersistToken),
+    /// Something the application waits for may have arrived, or time has passed.
+    Wake,
+    /// Messages may have been lost: every vote of ours above the stable checkpoint is to be sent again.
+    Resend,
+}
+
+/// One thing the driver must do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect<R> {
+    /// Make the record durable, then answer [`Input::Persisted`]. A failure to do so halts the node.
+    Persist {
+        /// What the answer names.
+        token: PersistToken,
+        /// What to write, in its canonical bytes.
+        record: SafetyRecord,
+    },
+    /// Send to every other replica. Every vote in it is durable.
+    Broadcast(ConsensusMessage),
+    /// The batch has its place for ever and the application has executed it.
+    Committed {
+        /// Its sequence number.
+        sequence: SequenceNumber,
+        /// The proof.
+        certificate: CommitCertificate,
+    },
+    /// A quorum reached the same result as we. Once it is stored, safety records up to it may be cut.
+    StableCheckpoint(CheckpointCertificate),
+    /// A replica lied; the proof is durable.
+    Evidence(Box<Equivocation>),
+    /// The input, or a held one that became due, was refused.
+    Refused(Rejection),
+    /// The application does not admit a request.
+    RequestRefused {
+        /// Digest of the request's canonical bytes.
+        digest: Digest,
+        /// Why.
+        reason: R,
+    },
+    /// The application does not accept the primary's batch, so this replica does not vote for it.
+    BatchRefused {
+        /// Its sequence number.
+        sequence: SequenceNumber,
+        /// Its digest.
+        digest: Digest,
+        /// Why.
+        reason: R,
+    },
+    /// This replica must not go on. It refuses every later input.
+    Halted(Fault),
+}
+
+/// Everything one input led to, in the order in which it must be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "the driver's law: drain all effects in order before the next input"]
+pub struct Effects<R>(Vec<Effect<R>>);
+
+impl<R> Effects<R> {
+    pub(crate) const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(crate) fn push(&mut self, effect: Effect<R>) {
+        self.0.push(effect);
+    }
+
+    /// The effects, in order.
+    pub fn as_slice(&self) -> &[Effect<R>] {
+        &self.0
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<R> IntoIterator for Effects<R> {
+    type Item = Effect<R>;
+    type IntoIter = std::vec::IntoIter<Effect<R>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod application;
+pub mod certificate;
+pub mod committee;
+pub mod effect;
+pub mod evidence;
+pub mod message;
+pub mod rejection;
+pub mod replica;
+pub mod safety;
+pub mod settings;
+
+pub use application::{Application, Execution, Verdict};
+pub use certificate::{
+    CertificateError, CheckpointCertificate, CheckpointVote, CommitCertificate, Vote,
+};
+pub use committee::{Committee, CommitteeError, Member, ReplicaId};
+pub use effect::{Effect, Effects, Input};
+pub use evidence::{Equivocation, EvidenceError};
+pub use message::{
+    Checkpoint, CheckpointStatement, Commit, ConsensusMessage, PrePrepare, Prepare, Proposal,
+};
+pub use rejection::{Fault, OversizedBatch, Rejection};
+pub use replica::{Replica, ReplicaError};
+pub use safety::{PersistToken, SafetyRecord};
+pub use settings::{MAX_WINDOW, Settings, SettingsError, ValidSettings};

@@ -1,0 +1,210 @@
+//! The messages of the normal case [OSDI '99 §4.2, §4.3].
+//!
+//! View and sequence number stand inside the signed bytes, federation and configuration in the signing
+//! preimage: a vote is worth nothing in another slot, view, roster or federation.
+
+use federation_proto::codec::Canonical;
+use federation_proto::keys::{Consensus, Signature};
+use federation_proto::signing::Domain;
+use federation_proto::{
+    Batch, Digest, Height, LedgerBlockId, SequenceNumber, Signed, SignedBody, View, limits,
+};
+use ledger::{Checkpoint as LogCheckpoint, CheckpointError, LogHash};
+use serde::{Deserialize, Serialize};
+
+use crate::committee::{Committee, ReplicaId};
+
+/// Largest vote in bytes.
+const VOTE_BYTES: usize = 512;
+
+/// The primary assigns a sequence number to a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrePrepare {
+    /// View in which it is assigned.
+    pub view: View,
+    /// The sequence number.
+    pub sequence: SequenceNumber,
+    /// Digest of the batch, [`Batch::digest`].
+    pub digest: Digest,
+    /// The primary.
+    pub replica: ReplicaId,
+}
+
+/// A backup accepted the assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepare {
+    /// View of the assignment.
+    pub view: View,
+    /// Its sequence number.
+    pub sequence: SequenceNumber,
+    /// Its digest.
+    pub digest: Digest,
+    /// The backup.
+    pub replica: ReplicaId,
+}
+
+/// A replica saw a quorum accept the assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// View of the assignment.
+    pub view: View,
+    /// Its sequence number.
+    pub sequence: SequenceNumber,
+    /// Its digest.
+    pub digest: Digest,
+    /// The replica.
+    pub replica: ReplicaId,
+}
+
+/// What execution led to at one sequence number: what a *stable checkpoint* certifies.
+///
+/// It holds no view and no certificate; correct replicas may have learnt the order from different ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CheckpointStatement {
+    /// Last executed sequence number.
+    pub sequence: SequenceNumber,
+    /// Height of the last block.
+    pub height: Height,
+    /// Hash of its header.
+    pub header_hash: LedgerBlockId,
+    /// Leaves of the history tree.
+    pub log_size: u64,
+    /// RFC 6962 root of the history tree.
+    pub log_root: LogHash,
+    /// Digest of the replicated state.
+    pub state_root: Digest,
+}
+
+/// A replica executed up to a checkpoint with this result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The result.
+    pub statement: CheckpointStatement,
+    /// The replica.
+    pub replica: ReplicaId,
+    /// Its log key's signature on the C2SP checkpoint text, so that q of these make a signed checkpoint of the log.
+    pub note_signature: Signature,
+}
+
+/// A PRE-PREPARE with the batch it orders. Only the digest is signed, the batch rides along [OSDI '99 §4.2].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// The signed assignment.
+    pub pre_prepare: Signed<PrePrepare>,
+    /// The batch.
+    pub batch: Batch,
+}
+
+/// Everything one replica says to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConsensusMessage {
+    /// PRE-PREPARE.
+    Proposal(Proposal),
+    /// PREPARE.
+    Prepare(Signed<Prepare>),
+    /// COMMIT.
+    Commit(Signed<Commit>),
+    /// CHECKPOINT.
+    Checkpoint(Signed<Checkpoint>),
+}
+
+/// A message by which a replica binds itself to one digest in one slot.
+pub(crate) trait SlotVote: SignedBody<Role = Consensus> + Copy + Eq {
+    fn view(&self) -> View;
+    fn sequence(&self) -> SequenceNumber;
+    fn digest(&self) -> Digest;
+    fn replica(&self) -> ReplicaId;
+}
+
+macro_rules! slot_votes {
+    ($($vote:ident),+) => {$(
+        impl Canonical for $vote {
+            const NAME: &'static str = stringify!($vote);
+            const MAX_BYTES: usize = VOTE_BYTES;
+        }
+        impl SignedBody for $vote {
+            const DOMAIN: Domain = Domain::$vote;
+            type Role = Consensus;
+        }
+        impl SlotVote for $vote {
+            fn view(&self) -> View {
+                self.view
+            }
+            fn sequence(&self) -> SequenceNumber {
+                self.sequence
+            }
+            fn digest(&self) -> Digest {
+                self.digest
+            }
+            fn replica(&self) -> ReplicaId {
+                self.replica
+            }
+        }
+    )+};
+}
+slot_votes!(PrePrepare, Prepare, Commit);
+
+impl Canonical for Checkpoint {
+    const NAME: &'static str = "Checkpoint";
+    const MAX_BYTES: usize = VOTE_BYTES;
+}
+impl SignedBody for Checkpoint {
+    const DOMAIN: Domain = Domain::Checkpoint;
+    type Role = Consensus;
+}
+impl Canonical for CheckpointStatement {
+    const NAME: &'static str = "CheckpointStatement";
+    const MAX_BYTES: usize = VOTE_BYTES;
+}
+impl Canonical for Proposal {
+    const NAME: &'static str = "Proposal";
+    const MAX_BYTES: usize = limits::BATCH + VOTE_BYTES;
+}
+impl Canonical for ConsensusMessage {
+    const NAME: &'static str = "ConsensusMessage";
+    const MAX_BYTES: usize = limits::BATCH + VOTE_BYTES + 1;
+}
+
+impl CheckpointStatement {
+    /// The C2SP checkpoint text that the note signature covers: origin, log size, base64 of the log root.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] when size and root contradict each other.
+    pub fn note_text(&self, committee: &Committee) -> Result<String, CheckpointError> {
+        let origin = committee.origin().as_str();
+        LogCheckpoint::new(origin, self.log_size, self.log_root)
+            .map(|checkpoint| checkpoint.to_text())
+    }
+}
+
+impl ConsensusMessage {
+    /// Who claims to have sent it. Unverified: for tables and routing only.
+    pub fn claimed_replica(&self) -> ReplicaId {
+        match self {
+            Self::Proposal(proposal) => proposal.pre_prepare.claimed().replica,
+            Self::Prepare(prepare) => prepare.claimed().replica,
+            Self::Commit(commit) => commit.claimed().replica,
+            Self::Checkpoint(checkpoint) => checkpoint.claimed().replica,
+        }
+    }
+
+    /// The sequence number it speaks of. Unverified.
+    pub fn claimed_sequence(&self) -> SequenceNumber {
+        match self {
+            Self::Proposal(proposal) => proposal.pre_prepare.claimed().sequence,
+            Self::Prepare(prepare) => prepare.claimed().sequence,
+            Self::Commit(commit) => commit.claimed().sequence,
+            Self::Checkpoint(checkpoint) => checkpoint.claimed().statement.sequence,
+        }
+    }
+
+    /// Its kind, for tables and messages.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Proposal(_) => "PRE-PREPARE",
+            Self::Prepare(_) => "PREPARE",
+            Self::Commit(_) => "COMMIT",
+            Self::Checkpoint(_) => "CHECKPOINT",
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Checkpoints: agreement on results, and what may be forgotten once they are stable [OSDI '99 §4.3].
+//!
+//! A checkpoint is *stable* for us when q replicas signed one statement **and** we executed up to it with the
+//! same result. Certified but not yet executed, it waits; executed with another result, we are the faulty one.
+
+use std::collections::BTreeMap;
+
+use federation_proto::{SequenceNumber, Signature, Signed, Verified};
+
+use super::Replica;
+use super::log::Entry;
+use super::outbox::Pending;
+use crate::application::Application;
+use crate::certificate::{CheckpointCertificate, CheckpointVote};
+use crate::committee::ReplicaId;
+use crate::effect::{Effect, Effects};
+use crate::evidence::Equivocation;
+use crate::message::{Checkpoint, CheckpointStatement};
+use crate::rejection::{Fault, Rejection};
+use crate::safety::SafetyRecord;
+
+/// CHECKPOINTs from the last stable one on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Checkpoints {
+    votes: BTreeMap<SequenceNumber, BTreeMap<ReplicaId, Entry<Checkpoint>>>,
+    /// What we reached, durable or not.
+    pub(super) own: BTreeMap<SequenceNumber, CheckpointStatement>,
+    stable: Option<CheckpointCertificate>,
+}
+
+impl Checkpoints {
+    pub(super) fn stable(&self) -> Option<&CheckpointCertificate> {
+        self.stable.as_ref()
+    }
+
+    pub(super) fn insert(&mut self, checkpoint: Verified<Checkpoint>) {
+        let (sequence, replica) = (checkpoint.statement.sequence, checkpoint.replica);
+        let (vote, accused) = (checkpoint, false);
+        let votes = self.votes.entry(sequence).or_default();
+        votes.entry(replica).or_insert(Entry { vote, accused });
+    }
+
+    /// The held CHECKPOINTs of one replica, in order.
+    pub(super) fn by(&self, replica: ReplicaId) -> impl Iterator<Item = &Verified<Checkpoint>> {
+        self.votes.values().filter_map(move |votes| votes.get(&replica)).map(|entry| &entry.vote)
+    }
+
+    pub(super) fn sequences(&self) -> impl Iterator<Item = SequenceNumber> {
+        self.votes.keys().copied()
+    }
+
+    fn get(&self, sequence: SequenceNumber, replica: ReplicaId) -> Option<&Entry<Checkpoint>> {
+        self.votes.get(&sequence)?.get(&replica)
+    }
+
+    /// The certificate at a sequence number, if a quorum signed one statement there.
+    fn certificate(&self, at: SequenceNumber, quorum: usize) -> Option<CheckpointCertificate> {
+        let votes = self.votes.get(&at)?;
+        let mut tally: BTreeMap<CheckpointStatement, usize> = BTreeMap::new();
+        for entry in votes.values() {
+            let count = tally.entry(entry.vote.statement).or_default();
+            *count = count.saturating_add(1);
+        }
+        let (statement, _) = tally.into_iter().find(|(_, count)| *count >= quorum)?;
+        let votes = votes
+            .values()
+            .map(|entry| &entry.vote)
+            .filter(|vote| vote.statement == statement)
+            .map(|vote| CheckpointVote {
+                replica: vote.replica,
+                signature: *vote.as_signed().signature(),
+                note_signature: vote.note_signature,
+            })
+            .collect();
+        Some(CheckpointCertificate { statement, votes })
+    }
+
+    /// Forgets what is below a stable checkpoint. Its own votes stay: others may still need ours.
+    fn collect_garbage(&mut self, stable: CheckpointCertificate) {
+        let sequence = stable.statement.sequence;
+        self.votes = self.votes.split_off(&sequence);
+        self.own = self.own.split_off(&sequence);
+        self.stable = Some(stable);
+    }
+}
+
+impl Replica {
+    /// A CHECKPOINT arrived.
+    pub(super) fn on_checkpoint<R>(
+        &mut self,
+        checkpoint: Signed<Checkpoint>,
+        effects: &mut Effects<R>,
+    ) -> Result<(), Rejection> {
+        let claimed = *checkpoint.claimed();
+        let (replica, sequence) = (claimed.replica, claimed.statement.sequence);
+        self.admit_sender(replica)?;
+        self.admit_sequence(sequence)?;
+        match self.checkpoints.get(sequence, replica) {
+            None => {
+                let vote = self.authenticate(replica, checkpoint)?;
+                let text = vote.statement.note_text(&self.committee)?;
+                if !self.member(replica)?.signed_note(&text, &vote.note_signature) {
+                    return Err(Rejection::BadNoteSignature { replica });
+                }
+                self.checkpoints.insert(vote);
+                Ok(())
+            }
+            Some(first) if first.vote.statement == claimed.statement => {
+                Err(Rejection::Duplicate { replica, sequence })
+            }
+            Some(first) => {
+                if !first.accused {
+                    let first = Box::new(first.vote.as_signed().clone());
+                    let second = self.authenticate(replica, checkpoint)?.into_signed();
+                    let second = Box::new(second);
+                    let votes = self.checkpoints.votes.entry(sequence).or_default();
+                    if let Some(entry) = votes.get_mut(&replica) {
+                        entry.accused = true;
+                    }
+                    self.accuse(Equivocation::Checkpoint { first, second }, effects);
+                }
+                Err(Rejection::Conflict { replica, sequence })
+            }
+        }
+    }
+
+    /// Our application reached a checkpoint.
+    pub(super) fn make_checkpoint<R>(
+        &mut self,
+        statement: CheckpointStatement,
+        note_signature: Signature,
+        effects: &mut Effects<R>,
+    ) -> Result<(), Fault> {
+        let executed = self.log.executed;
+        if statement.sequence != executed {
+            return Err(Fault::CheckpointSequence { executed, found: statement.sequence });
+        }
+        let text = statement.note_text(&self.committee)?;
+        let own = self.committee.member(self.id);
+        if !own.is_some_and(|own| own.signed_note(&text, &note_signature)) {
+            return Err(Fault::NoteSignature { sequence: executed });
+        }
+        self.checkpoints.own.insert(executed, statement);
+        let body = Checkpoint { statement, replica: self.id, note_signature };
+        let checkpoint = Verified::signed_by_us(body, &self.key, self.committee.context());
+        let record = SafetyRecord::Checkpoint(checkpoint.as_signed().clone());
+        self.outbox.persist(record, Pending::Checkpoint(checkpoint), effects);
+        Ok(())
+    }
+
+    /// Moves the watermarks to the first certified checkpoint that we have executed; whether there was one.
+    pub(super) fn stabilise<A: Application>(
+        &mut self,
+        app: &A,
+        effects: &mut Effects<A::Refusal>,
+    ) -> Result<bool, Fault> {
+        let (low, executed) = (self.log.low, self.log.executed);
+        let quorum = self.committee.quorum();
+        let certified = self
+            .checkpoints
+            .sequences()
+            .filter(|sequence| *sequence > low && *sequence <= executed)
+            .find_map(|sequence| self.checkpoints.certificate(sequence, quorum));
+        let Some(certificate) = certified else {
+            return Ok(false);
+        };
+        let stable = certificate.statement.sequence;
+        let own = self.checkpoints.own.get(&stable).copied();
+        if own != Some(certificate.statement) {
+            let own = own.map(Box::new);
+            let certificate = Box::new(certificate);
+            return Err(Fault::Diverged { own, certificate });
+        }
+        self.log.collect_garbage(stable);
+        self.checkpoints.collect_garbage(certificate.clone());
+        // What became inadmissible while it waited would otherwise fill the pool for ever.
+        self.pool.retain(|_, request| app.check_request(request).is_ok());
+        effects.push(Effect::StableCheckpoint(certificate));
+        Ok(true)
+    }
+}

@@ -1,0 +1,95 @@
+//! What holds after every step, checked in debug builds and in simulation.
+
+use super::Replica;
+use super::log::{Slot, Stage};
+use super::outbox::Pending;
+use federation_proto::SequenceNumber;
+
+impl Replica {
+    /// Stops a debug build at the first broken invariant. Release builds check nothing.
+    pub(super) fn check_invariants(&self) {
+        let at = (self.id, self.log.executed);
+        debug_assert!(self.watermarks_enclose(), "watermarks of {at:?}");
+        debug_assert!(self.slots_are_sound(), "slots of {at:?}");
+        debug_assert!(self.unsent_votes_do_not_count(), "outbox of {at:?}");
+        debug_assert!(self.checkpoints_are_sound(), "checkpoints of {at:?}");
+        debug_assert!(self.pool.is_consistent(self.settings.get()), "pool of {at:?}");
+        debug_assert!(self.outbox.is_consistent(), "tokens of {at:?}");
+    }
+
+    fn watermarks_enclose(&self) -> bool {
+        let log = &self.log;
+        // Invariant: h <= executed <= H, and the stable checkpoint is h.
+        let stable = self.checkpoints.stable();
+        let stable = stable.map_or(SequenceNumber::ZERO, |c| c.statement.sequence);
+        log.low <= log.executed && log.executed <= log.high() && stable == log.low
+    }
+
+    fn slots_are_sound(&self) -> bool {
+        let (log, primary) = (&self.log, self.committee.primary(self.view));
+        log.slots.iter().all(|(sequence, slot)| {
+            // Invariant: only sequence numbers in (h, H + L] are held.
+            let held = *sequence > log.low && *sequence <= log.limit();
+            // Invariant: the primary has no PREPARE, its PRE-PREPARE is its vote.
+            let primary_once = !slot.prepares.0.contains_key(&primary);
+            // Invariant: what is executed was committed by a quorum.
+            let decided = *sequence > log.executed || slot.is_committed(self.committee.quorum());
+            // Invariant: beyond the sequence number in flight we have not voted.
+            let stage = slot.proposal.as_ref().map(|proposal| proposal.stage);
+            let in_order = *sequence <= log.next() || stage.is_none_or(|s| s == Stage::Received);
+            held && primary_once && decided && in_order && self.own_votes_are_earned(slot)
+        })
+    }
+
+    fn own_votes_are_earned(&self, slot: &Slot) -> bool {
+        let Some(proposal) = &slot.proposal else {
+            return !slot.prepares.0.contains_key(&self.id)
+                && !slot.commits.0.contains_key(&self.id);
+        };
+        let digest = proposal.pre_prepare.digest;
+        let (prepare, commit) = (slot.prepares.0.get(&self.id), slot.commits.0.get(&self.id));
+        // Invariant: our votes name the proposal we accepted, and their stage has been reached.
+        let prepare_fits = prepare.is_none_or(|entry| {
+            entry.vote.digest == digest && proposal.stage >= Stage::PrepareSent
+        });
+        // Invariant: a COMMIT of ours follows only a prepared certificate.
+        let commit_fits = commit
+            .is_none_or(|entry| entry.vote.digest == digest && proposal.stage == Stage::CommitSent);
+        let prepared =
+            proposal.stage < Stage::Committing || slot.is_prepared(self.committee.quorum());
+        prepare_fits && commit_fits && prepared
+    }
+
+    fn unsent_votes_do_not_count(&self) -> bool {
+        // Invariant: a vote whose record is not durable stands in no table, so no certificate holds it.
+        self.outbox.pending().all(|pending| match pending {
+            Pending::Proposal(sequence) => self
+                .log
+                .proposal(*sequence)
+                .is_none_or(|proposal| proposal.stage == Stage::Preparing),
+            Pending::Prepare(prepare) => self
+                .log
+                .slots
+                .get(&prepare.sequence)
+                .is_none_or(|slot| !slot.prepares.0.contains_key(&self.id)),
+            Pending::Commit(commit) => self
+                .log
+                .slots
+                .get(&commit.sequence)
+                .is_none_or(|slot| !slot.commits.0.contains_key(&self.id)),
+            Pending::Checkpoint(checkpoint) => {
+                let sequence = checkpoint.statement.sequence;
+                self.checkpoints.by(self.id).all(|own| own.statement.sequence != sequence)
+            }
+            Pending::Evidence(_) => true,
+        })
+    }
+
+    fn checkpoints_are_sound(&self) -> bool {
+        let (low, limit, executed) = (self.log.low, self.log.limit(), self.log.executed);
+        // Invariant: CHECKPOINTs are held from the stable one to H + L; our own are of what we executed.
+        let mut sequences = self.checkpoints.sequences();
+        sequences.all(|sequence| sequence >= low && sequence <= limit)
+            && self.checkpoints.own.keys().all(|sequence| *sequence >= low && *sequence <= executed)
+    }
+}

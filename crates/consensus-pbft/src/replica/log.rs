@@ -1,0 +1,202 @@
+//! The message log: what was said about every sequence number between the watermarks [OSDI '99 §4.2].
+//!
+//! A message that arrives early has its place here too, so nothing else buffers. Each replica fills at most one
+//! place of a kind per sequence number; that bounds what a liar can make us hold.
+
+use std::collections::BTreeMap;
+
+use federation_proto::{Batch, Digest, SequenceNumber, Verified};
+
+use crate::committee::ReplicaId;
+use crate::evidence::Equivocation;
+use crate::message::{Commit, PrePrepare, Prepare, SlotVote};
+
+/// How far this replica's own votes for a proposal have come. It only moves forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// The application was not asked, or is to be asked again.
+    Received,
+    /// The application waits for something.
+    Waiting,
+    /// The application refused. Only a commit certificate of the others moves on.
+    Refused,
+    /// Our PREPARE (the primary's PRE-PREPARE) is being persisted.
+    Preparing,
+    /// It is durable and has left.
+    PrepareSent,
+    /// Our COMMIT is being persisted.
+    Committing,
+    /// It is durable and has left.
+    CommitSent,
+}
+
+/// The first valid proposal for a sequence number.
+#[derive(Clone, Debug)]
+pub(super) struct Accepted {
+    pub(super) pre_prepare: Verified<PrePrepare>,
+    pub(super) batch: Batch,
+    pub(super) batch_bytes: usize,
+    /// The primary contradicted it, and evidence exists.
+    pub(super) accused: bool,
+    pub(super) stage: Stage,
+}
+
+/// One replica's first vote.
+#[derive(Clone, Debug)]
+pub(super) struct Entry<V> {
+    pub(super) vote: Verified<V>,
+    /// Its author contradicted it, and evidence exists.
+    pub(super) accused: bool,
+}
+
+/// The first vote of each replica.
+#[derive(Clone, Debug)]
+pub(super) struct Votes<V>(pub(super) BTreeMap<ReplicaId, Entry<V>>);
+
+impl<V> Default for Votes<V> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<V> Votes<V> {
+    pub(super) fn insert(&mut self, replica: ReplicaId, vote: Verified<V>) {
+        let accused = false;
+        self.0.entry(replica).or_insert(Entry { vote, accused });
+    }
+}
+
+impl<V: SlotVote> Votes<V> {
+    /// The votes for one digest, in replica order.
+    pub(super) fn matching(&self, digest: Digest) -> impl Iterator<Item = &Verified<V>> {
+        self.0.values().map(|entry| &entry.vote).filter(move |vote| vote.digest() == digest)
+    }
+}
+
+/// Everything said about one sequence number.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Slot {
+    pub(super) proposal: Option<Accepted>,
+    pub(super) prepares: Votes<Prepare>,
+    pub(super) commits: Votes<Commit>,
+}
+
+impl Slot {
+    /// `prepared` [OSDI '99 §4.2]: the PRE-PREPARE and PREPAREs of backups make a quorum.
+    pub(super) fn is_prepared(&self, quorum: usize) -> bool {
+        // A PREPARE by the primary is refused on arrival, so nobody counts twice.
+        self.proposal.as_ref().is_some_and(|proposal| {
+            1 + self.prepares.matching(proposal.pre_prepare.digest).count() >= quorum
+        })
+    }
+
+    /// A quorum of COMMITs for the proposal we hold.
+    pub(super) fn is_committed(&self, quorum: usize) -> bool {
+        self.proposal.as_ref().is_some_and(|proposal| {
+            self.commits.matching(proposal.pre_prepare.digest).count() >= quorum
+        })
+    }
+}
+
+/// Votes that have a table in the slot, and their kind of evidence.
+pub(super) trait Tabled: SlotVote {
+    fn votes(slot: &Slot) -> &Votes<Self>;
+    fn votes_mut(slot: &mut Slot) -> &mut Votes<Self>;
+    fn equivocation(first: Verified<Self>, second: Verified<Self>) -> Equivocation;
+}
+
+impl Tabled for Prepare {
+    fn votes(slot: &Slot) -> &Votes<Self> {
+        &slot.prepares
+    }
+    fn votes_mut(slot: &mut Slot) -> &mut Votes<Self> {
+        &mut slot.prepares
+    }
+    fn equivocation(first: Verified<Self>, second: Verified<Self>) -> Equivocation {
+        let (first, second) = (first.into_signed(), second.into_signed());
+        Equivocation::Prepare { first, second }
+    }
+}
+
+impl Tabled for Commit {
+    fn votes(slot: &Slot) -> &Votes<Self> {
+        &slot.commits
+    }
+    fn votes_mut(slot: &mut Slot) -> &mut Votes<Self> {
+        &mut slot.commits
+    }
+    fn equivocation(first: Verified<Self>, second: Verified<Self>) -> Equivocation {
+        let (first, second) = (first.into_signed(), second.into_signed());
+        Equivocation::Commit { first, second }
+    }
+}
+
+/// The slots above the low watermark.
+#[derive(Clone, Debug)]
+pub(super) struct Log {
+    pub(super) slots: BTreeMap<SequenceNumber, Slot>,
+    /// Sequence number of the stable checkpoint, h.
+    pub(super) low: SequenceNumber,
+    /// Last executed sequence number.
+    pub(super) executed: SequenceNumber,
+    window: u64,
+}
+
+impl Log {
+    pub(super) fn new(window: u64) -> Self {
+        Self {
+            slots: BTreeMap::new(),
+            low: SequenceNumber::ZERO,
+            executed: SequenceNumber::ZERO,
+            window,
+        }
+    }
+
+    /// H = h + L: nothing beyond it is voted for [OSDI '99 §4.2].
+    pub(super) fn high(&self) -> SequenceNumber {
+        SequenceNumber::new(self.low.get().saturating_add(self.window))
+    }
+
+    /// One window beyond H: the last sequence number of which messages are held. A primary whose checkpoint
+    /// became stable first is that far ahead of us at most, and what it says must not be lost.
+    pub(super) fn limit(&self) -> SequenceNumber {
+        SequenceNumber::new(self.high().get().saturating_add(self.window))
+    }
+
+    /// The sequence number in flight.
+    pub(super) fn next(&self) -> SequenceNumber {
+        self.executed.next()
+    }
+
+    pub(super) fn slot_mut(&mut self, sequence: SequenceNumber) -> &mut Slot {
+        self.slots.entry(sequence).or_default()
+    }
+
+    pub(super) fn proposal(&self, sequence: SequenceNumber) -> Option<&Accepted> {
+        self.slots.get(&sequence)?.proposal.as_ref()
+    }
+
+    pub(super) fn set_stage(&mut self, sequence: SequenceNumber, stage: Stage) {
+        if let Some(proposal) =
+            self.slots.get_mut(&sequence).and_then(|slot| slot.proposal.as_mut())
+        {
+            proposal.stage = stage;
+        }
+    }
+
+    /// Bytes of batches held for sequence numbers beyond the one in flight.
+    pub(super) fn early_bytes(&self) -> usize {
+        let early = self.next().next();
+        self.slots
+            .range(early..)
+            .filter_map(|(_, slot)| slot.proposal.as_ref())
+            .map(|proposal| proposal.batch_bytes)
+            .fold(0, usize::saturating_add)
+    }
+
+    /// Forgets everything up to a stable checkpoint [OSDI '99 §4.3].
+    pub(super) fn collect_garbage(&mut self, stable: SequenceNumber) {
+        self.low = stable;
+        self.slots = self.slots.split_off(&stable.next());
+    }
+}

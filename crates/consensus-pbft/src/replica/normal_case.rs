@@ -1,0 +1,395 @@
+//! The normal case: PRE-PREPARE, PREPARE, COMMIT, execution in order [OSDI '99 §4.2].
+//!
+//! A batch that others decided before we voted is executed at once; our votes for it still follow.
+//!
+//! ```text
+//!            propose │ judge: Accept            prepared                 q COMMITs
+//! Received ──────────┴────▶ Preparing ┄▶ PrepareSent ──▶ Committing ┄▶ CommitSent ──▶ executed
+//!   ▲  ├─ judge: Wait ───▶ Waiting        ┄▶ the record is durable          (from any stage)
+//!   │  └─ judge: Refuse ─▶ Refused
+//!   └───── wake ────────────┘
+//! ```
+//!
+//! One sequence number is in flight: stages beyond `Received` exist only up to `executed + 1`.
+
+use federation_proto::codec::Canonical;
+use federation_proto::{Batch, LogicalTime, SequenceNumber, Signed, Verified, limits};
+
+use super::Replica;
+use super::log::{Accepted, Stage, Tabled};
+use super::outbox::Pending;
+use crate::application::{Application, Verdict};
+use crate::certificate::{CommitCertificate, Vote};
+use crate::effect::{Effect, Effects};
+use crate::evidence::Equivocation;
+use crate::message::{Commit, ConsensusMessage, PrePrepare, Prepare, Proposal};
+use crate::rejection::{Fault, OversizedBatch, Rejection};
+use crate::safety::SafetyRecord;
+
+impl Replica {
+    /// A PRE-PREPARE arrived. It is held until its turn comes.
+    pub(super) fn on_proposal<R>(
+        &mut self,
+        proposal: Proposal,
+        effects: &mut Effects<R>,
+    ) -> Result<(), Rejection> {
+        let claimed = *proposal.pre_prepare.claimed();
+        let (replica, sequence) = (claimed.replica, claimed.sequence);
+        self.admit_sender(replica)?;
+        self.admit_view(claimed.view)?;
+        let primary = self.committee.primary(self.view);
+        if replica != primary {
+            return Err(Rejection::NotPrimary { replica, primary });
+        }
+        self.admit_sequence(sequence)?;
+        match self.log.proposal(sequence) {
+            Some(first) if *first.pre_prepare == claimed => {
+                return Err(Rejection::Duplicate { replica, sequence });
+            }
+            Some(first) => {
+                if !first.accused {
+                    let first = first.pre_prepare.as_signed().clone();
+                    let second = self.authenticate(replica, proposal.pre_prepare)?;
+                    self.mark_accused_proposal(sequence);
+                    let second = second.into_signed();
+                    self.accuse(Equivocation::PrePrepare { first, second }, effects);
+                }
+                return Err(Rejection::Conflict { replica, sequence });
+            }
+            None => {}
+        }
+        let pre_prepare = self.authenticate(replica, proposal.pre_prepare)?;
+        let batch = proposal.batch;
+        let batch_bytes = measure(&batch)?;
+        self.admit_early(sequence, batch_bytes)?;
+        let computed = batch.digest(self.committee.context(), sequence);
+        if computed != claimed.digest {
+            return Err(Rejection::DigestMismatch { claimed: claimed.digest, computed });
+        }
+        self.log.slot_mut(sequence).proposal = Some(Accepted {
+            pre_prepare,
+            batch,
+            batch_bytes,
+            accused: false,
+            stage: Stage::Received,
+        });
+        Ok(())
+    }
+
+    /// A PREPARE arrived.
+    pub(super) fn on_prepare<R>(
+        &mut self,
+        prepare: Signed<Prepare>,
+        effects: &mut Effects<R>,
+    ) -> Result<(), Rejection> {
+        let replica = prepare.claimed().replica;
+        if replica == self.committee.primary(self.view) {
+            return Err(Rejection::PrepareByPrimary { replica });
+        }
+        self.on_vote(prepare, effects)
+    }
+
+    /// A PREPARE or COMMIT arrived: the first of a replica counts, another digest is evidence.
+    pub(super) fn on_vote<V: Tabled, R>(
+        &mut self,
+        vote: Signed<V>,
+        effects: &mut Effects<R>,
+    ) -> Result<(), Rejection> {
+        let claimed = *vote.claimed();
+        let (replica, sequence) = (claimed.replica(), claimed.sequence());
+        self.admit_sender(replica)?;
+        self.admit_view(claimed.view())?;
+        self.admit_sequence(sequence)?;
+        let first = self.log.slots.get(&sequence).and_then(|slot| V::votes(slot).0.get(&replica));
+        match first {
+            None => {
+                let vote = self.authenticate(replica, vote)?;
+                V::votes_mut(self.log.slot_mut(sequence)).insert(replica, vote);
+                Ok(())
+            }
+            Some(first) if *first.vote == claimed => {
+                Err(Rejection::Duplicate { replica, sequence })
+            }
+            Some(first) => {
+                if !first.accused {
+                    let first = first.vote.clone();
+                    let second = self.authenticate(replica, vote)?;
+                    let votes = V::votes_mut(self.log.slot_mut(sequence));
+                    if let Some(entry) = votes.0.get_mut(&replica) {
+                        entry.accused = true;
+                    }
+                    self.accuse(V::equivocation(first, second), effects);
+                }
+                Err(Rejection::Conflict { replica, sequence })
+            }
+        }
+    }
+
+    /// What the application waited for may be there.
+    pub(super) fn on_wake(&mut self) {
+        let sequence = self.log.next();
+        let stage = self.log.proposal(sequence).map(|proposal| proposal.stage);
+        if stage == Some(Stage::Waiting) {
+            self.log.set_stage(sequence, Stage::Received);
+        }
+    }
+
+    /// One step of the sequence number in flight; whether there was one to take.
+    pub(super) fn advance<A: Application>(
+        &mut self,
+        now: LogicalTime,
+        app: &mut A,
+        effects: &mut Effects<A::Refusal>,
+    ) -> Result<bool, Fault> {
+        if self.vote_for_decided(effects) {
+            return Ok(true);
+        }
+        let sequence = self.log.next();
+        if sequence > self.log.high() {
+            return Ok(false);
+        }
+        if let Some(certificate) = self.commit_certificate(sequence) {
+            self.execute(certificate, app, effects)?;
+            return Ok(true);
+        }
+        let prepared = self.is_prepared(sequence);
+        match self.log.proposal(sequence).map(|proposal| proposal.stage) {
+            None if self.is_primary() => self.propose(now, sequence, app, effects),
+            Some(Stage::Received) => {
+                self.judge(now, sequence, app, effects);
+                Ok(true)
+            }
+            Some(Stage::PrepareSent) if prepared => {
+                self.commit(sequence, effects);
+                Ok(true)
+            }
+            None
+            | Some(
+                Stage::Waiting
+                | Stage::Refused
+                | Stage::Preparing
+                | Stage::PrepareSent
+                | Stage::Committing
+                | Stage::CommitSent,
+            ) => Ok(false),
+        }
+    }
+
+    /// One vote for a batch that others decided before we had voted; whether there was one to cast.
+    ///
+    /// Ours may still be missing elsewhere: a liar can complete a quorum at one replica and withhold its vote
+    /// from the rest. The batch is decided, so the application is not asked any more.
+    fn vote_for_decided<R>(&mut self, effects: &mut Effects<R>) -> bool {
+        let quorum = self.committee.quorum();
+        let mut decided = self.log.slots.range(..=self.log.executed);
+        let due = decided.find_map(|(sequence, slot)| {
+            let stage = slot.proposal.as_ref()?.stage;
+            let due = stage < Stage::Preparing
+                || (stage == Stage::PrepareSent && slot.is_prepared(quorum));
+            due.then_some((*sequence, stage))
+        });
+        match due {
+            Some((sequence, Stage::PrepareSent)) => self.commit(sequence, effects),
+            Some((sequence, _)) => self.prepare(sequence, effects),
+            None => return false,
+        }
+        true
+    }
+
+    /// Broadcasts our proposal if it is ours and durable.
+    pub(super) fn send_proposal<R>(&self, sequence: SequenceNumber, effects: &mut Effects<R>) {
+        if let Some(accepted) = self.log.proposal(sequence)
+            && accepted.pre_prepare.replica == self.id
+            && accepted.stage >= Stage::PrepareSent
+        {
+            let proposal = ConsensusMessage::Proposal(accepted.to_proposal());
+            effects.push(Effect::Broadcast(proposal));
+        }
+    }
+
+    /// Counts a vote of our own that has become durable.
+    pub(super) fn count_own<V: Tabled>(&mut self, vote: &Verified<V>, stage: Stage) {
+        let (sequence, own) = (vote.sequence(), self.id);
+        // Others may have decided and certified the slot meanwhile; then nothing is left to count.
+        if sequence > self.log.low {
+            V::votes_mut(self.log.slot_mut(sequence)).insert(own, vote.clone());
+            self.log.set_stage(sequence, stage);
+        }
+    }
+
+    /// The primary assigns the next sequence number.
+    fn propose<A: Application>(
+        &mut self,
+        now: LogicalTime,
+        sequence: SequenceNumber,
+        app: &mut A,
+        effects: &mut Effects<A::Refusal>,
+    ) -> Result<bool, Fault> {
+        let Some(batch) = app.propose(now, self.pool.requests()) else {
+            return Ok(false);
+        };
+        let batch_bytes = measure(&batch)?;
+        let body = PrePrepare {
+            view: self.view,
+            sequence,
+            digest: batch.digest(self.committee.context(), sequence),
+            replica: self.id,
+        };
+        let accepted = Accepted {
+            pre_prepare: Verified::signed_by_us(body, &self.key, self.committee.context()),
+            batch,
+            batch_bytes,
+            accused: false,
+            stage: Stage::Preparing,
+        };
+        let record = SafetyRecord::PrePrepare(accepted.to_proposal());
+        self.log.slot_mut(sequence).proposal = Some(accepted);
+        self.outbox.persist(record, Pending::Proposal(sequence), effects);
+        Ok(true)
+    }
+
+    /// A backup asks its application about the proposal whose turn has come, and votes.
+    fn judge<A: Application>(
+        &mut self,
+        now: LogicalTime,
+        sequence: SequenceNumber,
+        app: &mut A,
+        effects: &mut Effects<A::Refusal>,
+    ) {
+        let Some(accepted) = self.log.proposal(sequence) else {
+            return;
+        };
+        let digest = accepted.pre_prepare.digest;
+        match app.judge(now, sequence, &accepted.batch) {
+            Verdict::Wait => self.log.set_stage(sequence, Stage::Waiting),
+            Verdict::Refuse(reason) => {
+                self.log.set_stage(sequence, Stage::Refused);
+                effects.push(Effect::BatchRefused { sequence, digest, reason });
+            }
+            Verdict::Accept => self.prepare(sequence, effects),
+        }
+    }
+
+    /// We vote for the proposal we hold.
+    fn prepare<R>(&mut self, sequence: SequenceNumber, effects: &mut Effects<R>) {
+        let Some(accepted) = self.log.proposal(sequence) else {
+            return;
+        };
+        let body = Prepare {
+            view: self.view,
+            sequence,
+            digest: accepted.pre_prepare.digest,
+            replica: self.id,
+        };
+        let prepare = Verified::signed_by_us(body, &self.key, self.committee.context());
+        let record = SafetyRecord::Prepare {
+            proposal: accepted.to_proposal(),
+            prepare: prepare.as_signed().clone(),
+        };
+        self.log.set_stage(sequence, Stage::Preparing);
+        self.outbox.persist(record, Pending::Prepare(prepare), effects);
+    }
+
+    /// Prepared: we vote to commit, and keep what entitles us to.
+    fn commit<R>(&mut self, sequence: SequenceNumber, effects: &mut Effects<R>) {
+        let Some(slot) = self.log.slots.get(&sequence) else {
+            return;
+        };
+        let Some(accepted) = &slot.proposal else {
+            return;
+        };
+        let digest = accepted.pre_prepare.digest;
+        let body = Commit { view: self.view, sequence, digest, replica: self.id };
+        let commit = Verified::signed_by_us(body, &self.key, self.committee.context());
+        let prepares = slot.prepares.matching(digest);
+        let record = SafetyRecord::Commit {
+            prepares: prepares.map(|vote| vote.as_signed().clone()).collect(),
+            commit: commit.as_signed().clone(),
+        };
+        self.log.set_stage(sequence, Stage::Committing);
+        self.outbox.persist(record, Pending::Commit(commit), effects);
+    }
+
+    /// A decided batch takes effect, in order and once.
+    fn execute<A: Application>(
+        &mut self,
+        certificate: CommitCertificate,
+        app: &mut A,
+        effects: &mut Effects<A::Refusal>,
+    ) -> Result<(), Fault> {
+        let sequence = certificate.sequence;
+        let Some(accepted) = self.log.proposal(sequence) else {
+            return Ok(());
+        };
+        let execution = app.execute(sequence, &accepted.batch, &certificate);
+        self.pool.remove(&accepted.batch);
+        self.log.executed = sequence;
+        effects.push(Effect::Committed { sequence, certificate });
+        match execution.checkpoint {
+            Some((statement, note)) => self.make_checkpoint(statement, note, effects),
+            None => Ok(()),
+        }
+    }
+
+    /// The COMMITs of a quorum for the proposal we hold. They decide whatever our own vote was: a quorum of
+    /// COMMITs contains one of a correct replica, which saw the batch prepared.
+    fn commit_certificate(&self, sequence: SequenceNumber) -> Option<CommitCertificate> {
+        let slot = self.log.slots.get(&sequence)?;
+        let proposal = slot.proposal.as_ref()?;
+        if !slot.is_committed(self.committee.quorum()) {
+            return None;
+        }
+        let digest = proposal.pre_prepare.digest;
+        let vote = |commit: &Verified<Commit>| Vote {
+            replica: commit.replica,
+            signature: *commit.as_signed().signature(),
+        };
+        Some(CommitCertificate {
+            view: self.view,
+            sequence,
+            digest,
+            votes: slot.commits.matching(digest).map(vote).collect(),
+        })
+    }
+
+    pub(super) fn is_prepared(&self, sequence: SequenceNumber) -> bool {
+        let quorum = self.committee.quorum();
+        let slot = self.log.slots.get(&sequence);
+        slot.is_some_and(|slot| slot.is_prepared(quorum))
+    }
+
+    /// A liar as primary may not make us hold a window of the largest batches.
+    fn admit_early(&self, sequence: SequenceNumber, bytes: usize) -> Result<(), Rejection> {
+        let (held, limit) = (self.log.early_bytes(), self.settings.get().early_batch_bytes);
+        if sequence > self.log.next() && held.saturating_add(bytes) > limit {
+            return Err(Rejection::EarlyBatches { held, bytes, limit });
+        }
+        Ok(())
+    }
+
+    fn mark_accused_proposal(&mut self, sequence: SequenceNumber) {
+        if let Some(proposal) = &mut self.log.slot_mut(sequence).proposal {
+            proposal.accused = true;
+        }
+    }
+}
+
+impl Accepted {
+    fn to_proposal(&self) -> Proposal {
+        Proposal { pre_prepare: self.pre_prepare.as_signed().clone(), batch: self.batch.clone() }
+    }
+}
+
+/// Canonical length of a batch within the wire's limits. A batch that came as a value met no decoder.
+fn measure(batch: &Batch) -> Result<usize, OversizedBatch> {
+    let (items, bytes) = (batch.items.len(), batch.to_canonical().len());
+    if items > limits::BATCH_ITEMS || bytes > limits::BATCH {
+        return Err(OversizedBatch {
+            items,
+            bytes,
+            max_items: limits::BATCH_ITEMS,
+            max_bytes: limits::BATCH,
+        });
+    }
+    Ok(bytes)
+}

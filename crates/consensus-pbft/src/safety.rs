@@ -1,0 +1,86 @@
+//! What must be durable before a vote leaves.
+
+use core::fmt;
+
+use federation_proto::codec::Canonical;
+use federation_proto::{SequenceNumber, Signed, limits};
+use serde::{Deserialize, Serialize};
+
+use crate::committee::MAX_REPLICAS;
+use crate::evidence::Equivocation;
+use crate::message::{Checkpoint, Commit, Prepare, Proposal};
+
+/// Names one [`Effect::Persist`](crate::Effect::Persist). Tokens count up and start anew with a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PersistToken(u64);
+
+impl PersistToken {
+    pub(crate) const FIRST: Self = Self(0);
+
+    /// Saturating, as every counter here: 2⁶⁴ records cannot be written.
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for PersistToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One record of the safety log. It holds what the replica is about to say and what entitles it to say so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SafetyRecord {
+    /// The primary is about to propose.
+    PrePrepare(Proposal),
+    /// A backup is about to send its PREPARE for a proposal.
+    Prepare {
+        /// The accepted proposal.
+        proposal: Proposal,
+        /// The vote.
+        prepare: Signed<Prepare>,
+    },
+    /// A replica is about to send its COMMIT. With the proposal of an earlier record, `prepares` is the
+    /// prepared certificate that a later view must respect.
+    Commit {
+        /// The PREPAREs of a quorum, without the primary's PRE-PREPARE.
+        prepares: Vec<Signed<Prepare>>,
+        /// The vote.
+        commit: Signed<Commit>,
+    },
+    /// A replica is about to send its CHECKPOINT.
+    Checkpoint(Signed<Checkpoint>),
+    /// A replica lied. Durable before it is reported, so that a crash cannot lose it.
+    Evidence(Box<Equivocation>),
+}
+
+impl Canonical for SafetyRecord {
+    const NAME: &'static str = "SafetyRecord";
+    const MAX_BYTES: usize = limits::BATCH + 1024 + MAX_REPLICAS * 256;
+}
+
+impl SafetyRecord {
+    /// The sequence number it speaks of: a record at or below a stable checkpoint may be cut, evidence excepted.
+    pub fn sequence(&self) -> SequenceNumber {
+        match self {
+            Self::PrePrepare(proposal) | Self::Prepare { proposal, .. } => {
+                proposal.pre_prepare.claimed().sequence
+            }
+            Self::Commit { commit, .. } => commit.claimed().sequence,
+            Self::Checkpoint(checkpoint) => checkpoint.claimed().statement.sequence,
+            Self::Evidence(evidence) => evidence.claimed_sequence(),
+        }
+    }
+
+    /// Its kind, for tables and messages.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::PrePrepare(_) => "PRE-PREPARE",
+            Self::Prepare { .. } => "PREPARE",
+            Self::Commit { .. } => "COMMIT",
+            Self::Checkpoint(_) => "CHECKPOINT",
+            Self::Evidence(_) => "evidence",
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What an operator may choose, and the bounds that follow from it.
+
+use federation_proto::limits;
+use thiserror::Error;
+
+/// Sizes of a replica's bounded structures. Window and intervals must be equal on all replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Sequence numbers between the low and the high watermark, L. The application's checkpoint interval K
+    /// must be smaller, or the log fills before a checkpoint can empty it. OSDI '99 §4.3 suggests 2K.
+    pub window: u64,
+    /// Most requests that wait.
+    pub pool_requests: usize,
+    /// Most bytes of requests that wait.
+    pub pool_bytes: usize,
+    /// Most bytes of batches held for sequence numbers beyond the one in flight.
+    pub early_batch_bytes: usize,
+}
+
+/// Largest window. Every slot of two windows may hold votes of every replica.
+pub const MAX_WINDOW: u64 = 4096;
+
+/// Why settings are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SettingsError {
+    /// The window is empty, too small for any checkpoint interval, or too large to hold.
+    #[error("window {window} must be between 2 and {MAX_WINDOW}")]
+    Window {
+        /// The value.
+        window: u64,
+    },
+    /// No request could wait.
+    #[error("pool_requests must be at least 1")]
+    PoolRequests,
+    /// The largest request would never fit.
+    #[error("pool_bytes {bytes} must be at least the {} bytes of one entry", limits::ENTRY)]
+    PoolBytes {
+        /// The value.
+        bytes: usize,
+    },
+    /// The largest batch could not arrive early.
+    #[error("early_batch_bytes {bytes} must be at least the {} bytes of one batch", limits::BATCH)]
+    EarlyBatchBytes {
+        /// The value.
+        bytes: usize,
+    },
+}
+
+/// Settings that were checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValidSettings(Settings);
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            window: 128,
+            pool_requests: 4096,
+            pool_bytes: 4 * limits::BATCH,
+            early_batch_bytes: 2 * limits::BATCH,
+        }
+    }
+}
+
+impl Settings {
+    /// Checks the relations between the values.
+    ///
+    /// # Errors
+    /// The first value that is refused.
+    pub fn validate(self) -> Result<ValidSettings, SettingsError> {
+        if !(2..=MAX_WINDOW).contains(&self.window) {
+            return Err(SettingsError::Window { window: self.window });
+        }
+        if self.pool_requests == 0 {
+            return Err(SettingsError::PoolRequests);
+        }
+        if self.pool_bytes < limits::ENTRY {
+            return Err(SettingsError::PoolBytes { bytes: self.pool_bytes });
+        }
+        if self.early_batch_bytes < limits::BATCH {
+            return Err(SettingsError::EarlyBatchBytes { bytes: self.early_batch_bytes });
+        }
+        Ok(ValidSettings(self))
+    }
+}
+
+impl ValidSettings {
+    /// The values.
+    pub fn get(&self) -> &Settings {
+        &self.0
+    }
+}

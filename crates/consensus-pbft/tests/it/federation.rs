@@ -1,0 +1,124 @@
+//! A synthetic federation of n validators and one client.
+
+use consensus_pbft::{Committee, Replica, ReplicaId, Settings};
+use federation_proto::entry::EpochOpened;
+use federation_proto::genesis::{
+    Configuration, FederationKind, Genesis, GovernorRecord, Mandate, Thresholds, ValidatorRecord,
+};
+use federation_proto::keys::{Consensus, Identity, KeyRole, LogCheckpoint, SecretKey};
+use federation_proto::{
+    Batch, BatchItem, Digest, FederatedEpoch, Generation, Lane, LaneSequence, LedgerEntry,
+    LogicalTime, Name, Request, SessionId, Signed, SigningContext,
+};
+
+pub(crate) const LABEL: &str = "pbft-tests";
+
+pub(crate) fn key<R: KeyRole>(owner: &str) -> SecretKey<R> {
+    SecretKey::synthetic(LABEL, owner)
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::new(text).expect("a good name")
+}
+
+pub(crate) fn validator(index: usize) -> String {
+    format!("validator-{index}")
+}
+
+pub(crate) fn consensus_key(index: usize) -> SecretKey<Consensus> {
+    key(&validator(index))
+}
+
+pub(crate) fn log_key(index: usize) -> SecretKey<LogCheckpoint> {
+    key(&validator(index))
+}
+
+pub(crate) fn validator_record(index: usize) -> ValidatorRecord {
+    let owner = validator(index);
+    ValidatorRecord {
+        fingerprint: key::<Identity>(&owner).public(),
+        consensus_key: consensus_key(index).public(),
+        log_key: log_key(index).public(),
+        organisation: name(&owner),
+        region: name("here"),
+        name: name(&owner),
+    }
+}
+
+/// The founding document; `instance` distinguishes federations, `number` configurations.
+pub(crate) fn genesis(n: usize, instance: &str, number: u32) -> Genesis {
+    Genesis {
+        kind: FederationKind::Synthetic,
+        instance: instance.into(),
+        log_origin: name("test.log"),
+        schema_digest: Digest::ZERO,
+        initial_state_hash: Digest::ZERO,
+        configuration: Configuration {
+            number,
+            validators: (0..n).map(validator_record).collect(),
+            participants: Vec::new(),
+            governors: vec![GovernorRecord {
+                name: name("governor"),
+                organisation: name("governor"),
+                document_key: key("governor").public(),
+                admission_key: key("governor").public(),
+                note_key: key("governor").public(),
+            }],
+            thresholds: Thresholds { document: 1, admission: 1, apply: 1 },
+            mandate: Mandate {
+                first_epoch: FederatedEpoch::ZERO,
+                last_epoch: FederatedEpoch::new(9),
+            },
+            policy_hash: Digest::ZERO,
+            artifact_key: key("artifacts").public(),
+        },
+    }
+}
+
+pub(crate) fn committee_of(genesis: Genesis) -> Committee {
+    let (context, origin) = (genesis.signing_context(), genesis.log_origin.clone());
+    let roster = genesis.configuration.validate().expect("a good roster");
+    Committee::new(&roster, context, &origin).expect("a good committee")
+}
+
+pub(crate) fn committee(n: usize) -> Committee {
+    committee_of(genesis(n, "here", 0))
+}
+
+pub(crate) fn replica(n: usize, index: usize, settings: Settings) -> Replica {
+    let settings = settings.validate().expect("good settings");
+    Replica::new(committee(n), id(index), consensus_key(index), settings).expect("a good replica")
+}
+
+pub(crate) fn id(index: usize) -> ReplicaId {
+    ReplicaId::new(u16::try_from(index).expect("small"))
+}
+
+/// A request that differs from others by its number alone.
+pub(crate) fn request(context: &SigningContext, number: u64) -> Signed<Request> {
+    let client = key::<Identity>("client");
+    let body = Request {
+        node_fingerprint: client.public(),
+        session_id: SessionId::new(Digest::ZERO),
+        lane: Lane::Control,
+        sequence: LaneSequence::new(number),
+        entry: entry(number),
+    };
+    Signed::sign(body, &client, context)
+}
+
+pub(crate) fn entry(number: u64) -> LedgerEntry {
+    LedgerEntry::EpochOpened(EpochOpened {
+        federated_epoch: FederatedEpoch::new(number),
+        generation: Generation::ZERO,
+        base_state_hash: Digest::ZERO,
+        config_digest: Digest::ZERO,
+        policy_hash: Digest::ZERO,
+    })
+}
+
+/// A batch of these requests.
+pub(crate) fn batch(context: &SigningContext, numbers: &[u64]) -> Batch {
+    let item = |number: &u64| BatchItem::Request(request(context, *number));
+    Batch { batch_time: LogicalTime::new(1), items: numbers.iter().map(item).collect() }
+}

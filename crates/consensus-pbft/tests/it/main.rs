@@ -1,0 +1,16 @@
+//! The replica from outside: inputs in, effects out, with oracles that never ask the replica.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod byzantine;
+mod certificates;
+mod checkpoints;
+mod deciding;
+mod federation;
+mod flips;
+mod limits;
+mod ordering;
+mod persistence;
+mod strict_signatures;
+mod toy;
+mod wire;
+mod world;

@@ -1,0 +1,211 @@
+//! A deterministic driver of n replicas: messages, disk acknowledgements and crashes in any chosen order.
+//!
+//! It obeys the driver's law and checks at every broadcast that the vote was durable before.
+
+use std::collections::BTreeMap;
+
+use consensus_pbft::{
+    CheckpointCertificate, Committee, ConsensusMessage, Effect, Equivocation, Fault, Input,
+    PersistToken, Rejection, Replica, SafetyRecord, Settings,
+};
+use federation_proto::{Digest, LogicalTime};
+
+use crate::federation::{committee, consensus_key, id, replica, request};
+use crate::toy::{Refusal, Toy};
+
+pub(crate) struct Node {
+    pub(crate) replica: Replica,
+    pub(crate) app: Toy,
+    pub(crate) alive: bool,
+    /// Durable records, in the order in which they became so.
+    pub(crate) disk: Vec<SafetyRecord>,
+    /// Written, not acknowledged yet.
+    pub(crate) writing: BTreeMap<PersistToken, SafetyRecord>,
+    pub(crate) sent: Vec<ConsensusMessage>,
+    pub(crate) stable: Vec<CheckpointCertificate>,
+    pub(crate) evidence: Vec<Equivocation>,
+    pub(crate) rejections: Vec<Rejection>,
+    pub(crate) refusals: Vec<Refusal>,
+    pub(crate) fault: Option<Fault>,
+}
+
+/// Something that will happen, in an order the test chooses.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a short queue of a test")]
+pub(crate) enum Event {
+    Deliver(usize, ConsensusMessage),
+    Acknowledge(usize, PersistToken),
+}
+
+pub(crate) struct World {
+    pub(crate) committee: Committee,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) queue: Vec<Event>,
+    pub(crate) now: u64,
+}
+
+pub(crate) fn small_window() -> Settings {
+    Settings { window: 4, ..Settings::default() }
+}
+
+impl World {
+    /// n replicas with a checkpoint every second batch and a window of four.
+    pub(crate) fn new(n: usize) -> Self {
+        Self::with(n, small_window(), 2)
+    }
+
+    pub(crate) fn with(n: usize, settings: Settings, interval: u64) -> Self {
+        let committee = committee(n);
+        let node = |index| Node {
+            replica: replica(n, index, settings),
+            app: Toy::new(&committee, index, interval),
+            alive: true,
+            disk: Vec::new(),
+            writing: BTreeMap::new(),
+            sent: Vec::new(),
+            stable: Vec::new(),
+            evidence: Vec::new(),
+            rejections: Vec::new(),
+            refusals: Vec::new(),
+            fault: None,
+        };
+        Self { nodes: (0..n).map(node).collect(), committee, queue: Vec::new(), now: 0 }
+    }
+
+    /// Puts fresh replicas of another committee in place, those whose keys fit.
+    pub(crate) fn use_committee(&mut self, committee: &Committee) {
+        let settings = small_window().validate().expect("good settings");
+        self.committee = committee.clone();
+        for (index, node) in self.nodes.iter_mut().enumerate() {
+            let key = consensus_key(index);
+            match Replica::new(committee.clone(), id(index), key, settings) {
+                Ok(replica) => node.replica = replica,
+                Err(_) => node.alive = false,
+            }
+            node.app = Toy::new(committee, index, 2);
+        }
+    }
+
+    pub(crate) fn crash(&mut self, index: usize) {
+        self.nodes[index].alive = false;
+    }
+
+    /// A client sends a request to every validator.
+    pub(crate) fn request(&mut self, number: u64) {
+        let request = request(self.committee.context(), number);
+        for index in 0..self.nodes.len() {
+            self.input(index, Input::Request(request.clone()));
+        }
+    }
+
+    /// One `handle`, all effects in order.
+    pub(crate) fn input(&mut self, index: usize, input: Input) {
+        self.now += 1;
+        let node = &mut self.nodes[index];
+        if !node.alive {
+            return;
+        }
+        let now = LogicalTime::new(self.now);
+        for effect in node.replica.handle(now, input, &mut node.app) {
+            match effect {
+                Effect::Persist { token, record } => {
+                    assert!(node.writing.insert(token, record).is_none(), "token reused");
+                    self.queue.push(Event::Acknowledge(index, token));
+                }
+                Effect::Broadcast(message) => {
+                    assert_durable(&node.disk, &message);
+                    node.sent.push(message.clone());
+                    for to in (0..self.committee.size()).filter(|to| *to != index) {
+                        self.queue.push(Event::Deliver(to, message.clone()));
+                    }
+                }
+                Effect::Committed { sequence, certificate } => {
+                    let executed =
+                        |(at, _, proof): &(_, _, _)| (*at, proof) == (sequence, &certificate);
+                    assert!(node.app.history.iter().any(executed), "executed first");
+                    certificate.verify(&self.committee).expect("a proof");
+                }
+                Effect::StableCheckpoint(certificate) => {
+                    certificate.verify(&self.committee).expect("a proof");
+                    node.stable.push(certificate);
+                }
+                Effect::Evidence(evidence) => {
+                    assert!(node.disk.contains(&SafetyRecord::Evidence(evidence.clone())));
+                    node.evidence.push(*evidence);
+                }
+                Effect::Refused(rejection) => node.rejections.push(rejection),
+                Effect::RequestRefused { reason, .. } | Effect::BatchRefused { reason, .. } => {
+                    node.refusals.push(reason);
+                }
+                Effect::Halted(fault) => node.fault = Some(fault),
+            }
+        }
+    }
+
+    /// Lets the event at a position of the queue happen.
+    pub(crate) fn step(&mut self, position: usize) {
+        match self.queue.remove(position) {
+            Event::Deliver(to, message) => self.input(to, Input::Message(message)),
+            Event::Acknowledge(index, token) => {
+                let node = &mut self.nodes[index];
+                if node.alive {
+                    let record = node.writing.remove(&token).expect("written");
+                    node.disk.push(record);
+                    self.input(index, Input::Persisted(token));
+                }
+            }
+        }
+    }
+
+    /// First in, first out, until nothing is left to happen.
+    pub(crate) fn run(&mut self) {
+        while !self.queue.is_empty() {
+            self.step(0);
+        }
+    }
+
+    /// Keeps only the events that `keep` wants.
+    pub(crate) fn filter(&mut self, keep: impl Fn(&Event) -> bool) {
+        self.queue.retain(|event| keep(event));
+    }
+
+    /// Agreement and exactly-once order, from what the applications saw; crashed and halted ones included.
+    pub(crate) fn check_safety(&self) {
+        let mut decided = BTreeMap::new();
+        for node in &self.nodes {
+            for (position, (sequence, batch, _)) in (1..).zip(&node.app.history) {
+                assert_eq!(sequence.get(), position, "a gap or a repetition");
+                let first = decided.entry(position).or_insert_with(|| batch.clone());
+                assert_eq!(first, batch, "two batches at sequence {position}");
+            }
+            let mut numbers = node.app.executed_numbers();
+            let count = numbers.len();
+            numbers.sort_unstable();
+            numbers.dedup();
+            assert_eq!(numbers.len(), count, "a request was executed twice");
+        }
+    }
+
+    pub(crate) fn executed(&self) -> Vec<u64> {
+        let executed = |node: &Node| node.replica.executed().get();
+        self.nodes.iter().map(executed).collect()
+    }
+
+    pub(crate) fn digest_of(&self, numbers: &[u64], sequence: u64) -> Digest {
+        let context = self.committee.context();
+        crate::federation::batch(context, numbers)
+            .digest(context, federation_proto::SequenceNumber::new(sequence))
+    }
+}
+
+/// Nothing is sent before its record is durable, and exactly what is recorded is sent.
+fn assert_durable(disk: &[SafetyRecord], message: &ConsensusMessage) {
+    let recorded = disk.iter().any(|record| match (record, message) {
+        (SafetyRecord::PrePrepare(ours), ConsensusMessage::Proposal(sent)) => ours == sent,
+        (SafetyRecord::Prepare { prepare, .. }, ConsensusMessage::Prepare(sent)) => prepare == sent,
+        (SafetyRecord::Commit { commit, .. }, ConsensusMessage::Commit(sent)) => commit == sent,
+        (SafetyRecord::Checkpoint(ours), ConsensusMessage::Checkpoint(sent)) => ours == sent,
+        _ => false,
+    });
+    assert!(recorded, "sent before it was durable: {message:?}");
+}
