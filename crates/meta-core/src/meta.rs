@@ -1,0 +1,3 @@
+//! Orchestration of meta-evolution.
+
+pub mod federated;
