@@ -1,0 +1,512 @@
+//! What an audit found: one verdict a check, with file, place and both values.
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use crate::trust::{RootOfTrust, TrustKind};
+
+/// Most findings kept of one check; the rest is counted.
+const MAX_FINDINGS: u64 = 16;
+
+/// Longest value shown, in characters.
+const MAX_VALUE_CHARS: usize = 160;
+
+macro_rules! checks {
+    ($($(#[$meta:meta])* $check:ident = $id:literal $row:literal),+ $(,)?) => {
+        /// The checks of the audit, in the order of the report.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Check {
+            $($(#[$meta])* $check,)+
+        }
+
+        impl Check {
+            /// Every check.
+            pub const ALL: &[Self] = &[$(Self::$check,)+];
+
+            /// Its stable id.
+            pub const fn id(self) -> &'static str {
+                match self { $(Self::$check => $id,)+ }
+            }
+
+            /// The requirement row it answers to.
+            pub const fn row(self) -> &'static str {
+                match self { $(Self::$check => $row,)+ }
+            }
+        }
+    };
+}
+
+checks! {
+    /// Every file of the run is there, of one run, and nothing is left over from a writer.
+    IncompleteRun = "artifact:incomplete_run" "E3",
+    /// The manifest is signed and every file is the one it names.
+    Manifest = "artifact:manifest" "C6",
+    /// Nothing stands there that no manifest or ledger names.
+    Unlisted = "artifact:unlisted" "C6",
+    /// Paths stay below the root and name regular files.
+    Path = "artifact:path" "C6",
+    /// Lengths and counts are within limits.
+    Size = "artifact:size" "C6",
+    /// Every document has its one canonical encoding.
+    Encoding = "artifact:encoding" "E2",
+    /// Every document has its shape.
+    Schema = "artifact:schema" "E2",
+    /// Every document has a known version.
+    SchemaVersion = "artifact:schema_version" "E2",
+    /// The plan is the one that the ledger leads to.
+    FederatedPlan = "artifact:federated_plan" "D5",
+    /// The policy is the one that genesis, sessions and epochs pin.
+    PolicyPinned = "policy:pinned" "A3",
+    /// Every key is canonical, torsion-free and has one job.
+    WeakKey = "roster:weak_key" "A1",
+    /// Everybody who speaks is in the roster, and the root of trust founded it.
+    RosterEpoch = "roster:epoch" "A1",
+    /// Every signature verifies strictly.
+    SigStrict = "sig:strict" "B3",
+    /// Every signature has a reduced scalar.
+    SigCanonical = "sig:canonical" "B3",
+    /// Every decision has its quorum.
+    Quorum = "pbft:quorum" "B5",
+    /// Nobody votes twice.
+    VoterUnique = "pbft:voter_unique" "B5",
+    /// Votes are for the view, sequence number and epoch they stand for.
+    ViewSeq = "pbft:view_seq" "B5",
+    /// Nobody signs two digests for one slot.
+    Equivocation = "pbft:equivocation" "B5",
+    /// `consensus_passed`, recomputed from the votes.
+    ConsensusPassed = "pbft:consensus_passed" "D5",
+    /// Every root is the one its leaves lead to.
+    MerkleRoot = "merkle:root" "E5",
+    /// Every proof verifies.
+    MerkleInclusion = "merkle:inclusion" "E5",
+    /// The ledger reaches from its first block to the stated head.
+    LedgerHead = "ledger:head" "C4",
+    /// There is one head at every size.
+    LedgerFork = "ledger:fork" "C1",
+    /// Epochs follow each other by one.
+    EpochMonotonic = "epoch:monotonic" "B4",
+    /// Updates are the committed ones.
+    UpdateHash = "align:update_hash" "B4",
+    /// Every committed update is accounted for, and everybody absent is.
+    Coverage = "align:coverage" "B4",
+    /// Every number is within its range.
+    Numeric = "align:numeric" "B4",
+    /// The alignment is the one that the updates lead to.
+    AlignmentProofs = "align:proofs" "D2",
+    /// The aggregate, recomputed from the updates, is bit-identical.
+    AggregateRecomputed = "aggregate:recomputed" "B5",
+    /// Every state, recomputed by replay, is the certified one.
+    StateRecomputed = "state:recomputed" "B6",
+    /// Sessions record how their channel was secured.
+    SessionTransport = "session:transport" "A5",
+    /// Genesis and sign-offs have their thresholds.
+    GovQuorum = "gov:quorum" "D6",
+    /// Every note names the one before it, and the log is the ledger's.
+    GovChain = "gov:chain" "D4",
+    /// Every applied epoch has its FEDERATED_APPLY.
+    GovCoverage = "gov:coverage" "D4",
+    /// The held-out figures are signed.
+    EvaluationAttested = "evaluation:attested" "E3",
+    /// Zero-knowledge proofs verify.
+    ZkProofValid = "zk:proof_valid" "D3",
+    /// Zero-knowledge proofs are about these updates.
+    ZkPublicInputs = "zk:public_inputs" "D3",
+    /// No signer is quarantined or revoked.
+    QuarantineSigner = "quarantine:signer" "C2",
+    /// Attestation quotes verify.
+    AttestationQuote = "attestation:quote" "A9",
+    /// The protocol document is approved.
+    ProtocolApproved = "gov:protocol_approved" "D10",
+    /// External governance services confirm.
+    GovConfirmations = "gov:confirmations" "D8",
+    /// Rollbacks are governed.
+    GovRollback = "gov:rollback" "D6",
+    /// Waivers are valid, narrow and used.
+    Waiver = "waiver:*" "D1",
+    /// Telemetry is configured.
+    Telemetry = "telemetry:configured" "G3",
+}
+
+/// What this verifier does not check, and why. Pinned here: an artifact cannot add to it.
+pub const PERMITTED_GAPS: &[(Check, &str)] = &[
+    (Check::ZkProofValid, "the policy demands no proof and the proof machinery is not built"),
+    (Check::ZkPublicInputs, "the policy demands no proof and the proof machinery is not built"),
+    (Check::QuarantineSigner, "the ledger has no quarantine entries yet"),
+    (Check::AttestationQuote, "hellos carry no quotes yet"),
+    (Check::ProtocolApproved, "the ledger has no PROTOCOL_APPROVE entries yet"),
+    (Check::GovConfirmations, "no live confirmations in an offline audit"),
+    (Check::GovRollback, "the ledger has no FEDERATED_ROLLBACK entries yet"),
+    (Check::Waiver, "there are no waivers yet: nothing is waived"),
+    (Check::Telemetry, "no deployment in a simulated run"),
+];
+
+/// What a check came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It ran and everything held.
+    Pass,
+    /// Something did not hold.
+    Fail,
+    /// It could not run, because of something that failed under another check.
+    NotRun,
+    /// This verifier or the policy does not cover it.
+    NotCovered,
+}
+
+/// Something that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The check.
+    pub check: Check,
+    /// File it is about.
+    pub file: String,
+    /// JSON pointer, line or other place in the file; empty for the whole file.
+    pub at: String,
+    /// What had to be there.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) file: String,
+    pub(super) at: String,
+}
+
+impl Place {
+    pub(super) fn file(file: &str) -> Self {
+        Self { file: file.to_owned(), at: String::new() }
+    }
+
+    pub(super) fn at(file: &str, at: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), at: at.into() }
+    }
+
+    /// A place below this one.
+    pub(super) fn below(&self, step: impl fmt::Display) -> Self {
+        Self { file: self.file.clone(), at: format!("{}/{step}", self.at) }
+    }
+}
+
+/// Collects what checks find. Every check counts what it compared: none that compared nothing passes.
+#[derive(Debug, Default)]
+pub(super) struct Results {
+    compared: BTreeMap<Check, u64>,
+    failed: BTreeMap<Check, u64>,
+    findings: Vec<Finding>,
+    blocked: BTreeMap<Check, &'static str>,
+    notes: BTreeMap<Check, String>,
+}
+
+impl Results {
+    /// Something held.
+    pub(super) fn pass(&mut self, check: Check) {
+        *self.compared.entry(check).or_default() += 1;
+    }
+
+    /// Something did not hold.
+    pub(super) fn fail(
+        &mut self,
+        check: Check,
+        place: &Place,
+        expected: impl fmt::Display,
+        found: impl fmt::Display,
+    ) {
+        self.pass(check);
+        let count = self.failed.entry(check).or_default();
+        *count += 1;
+        if *count <= MAX_FINDINGS {
+            let Place { file, at } = place.clone();
+            let (expected, found) = (shorten(&expected), shorten(&found));
+            self.findings.push(Finding { check, file, at, expected, found });
+        }
+    }
+
+    /// Compares two values.
+    pub(super) fn same<T: PartialEq + fmt::Display>(
+        &mut self,
+        check: Check,
+        place: &Place,
+        expected: &T,
+        found: &T,
+    ) -> bool {
+        if expected == found {
+            self.pass(check);
+        } else {
+            self.fail(check, place, expected, found);
+        }
+        expected == found
+    }
+
+    /// Something must hold that has no two values to show.
+    pub(super) fn holds(
+        &mut self,
+        check: Check,
+        place: &Place,
+        holds: bool,
+        expected: impl fmt::Display,
+        found: impl fmt::Display,
+    ) -> bool {
+        if holds {
+            self.pass(check);
+        } else {
+            self.fail(check, place, expected, found);
+        }
+        holds
+    }
+
+    /// Some checks cannot run at all, or not to their end.
+    pub(super) fn block(&mut self, checks: &[Check], why: &'static str) {
+        for check in checks {
+            self.blocked.entry(*check).or_insert(why);
+        }
+    }
+
+    /// A remark on a check that does not change its verdict.
+    pub(super) fn note(&mut self, check: Check, note: impl Into<String>) {
+        self.notes.insert(check, note.into());
+    }
+
+    /// Whether a check has failed so far.
+    pub(super) fn has_failed(&self, check: Check) -> bool {
+        self.failed.contains_key(&check)
+    }
+
+    pub(super) fn into_report(self, trust: &RootOfTrust, strict: bool) -> Report {
+        let anything_failed = !self.failed.is_empty();
+        let line = |check: &Check| {
+            let failed = self.failed.get(check).copied().unwrap_or(0);
+            let compared = self.compared.get(check).copied().unwrap_or(0);
+            let gap = PERMITTED_GAPS.iter().find(|(gap, _)| gap == check);
+            let blocked = self.blocked.get(check);
+            let (verdict, note) = match (gap, blocked) {
+                _ if failed > 0 => (Verdict::Fail, self.notes.get(check).cloned()),
+                (Some((_, why)), _) => (Verdict::NotCovered, Some((*why).to_owned())),
+                // Not to have run is excused only by what failed.
+                (None, Some(why)) if anything_failed => (Verdict::NotRun, Some((*why).to_owned())),
+                (None, _) if compared == 0 && anything_failed => {
+                    (Verdict::NotRun, Some("nothing was there to compare".to_owned()))
+                }
+                (None, Some(why)) => (Verdict::Fail, Some((*why).to_owned())),
+                (None, None) if compared == 0 => {
+                    (Verdict::Fail, Some("nothing was there to compare".to_owned()))
+                }
+                (None, None) => (Verdict::Pass, self.notes.get(check).cloned()),
+            };
+            CheckLine { check: *check, verdict, compared, failed, note: note.unwrap_or_default() }
+        };
+        Report {
+            root: trust_line(trust),
+            checks: Check::ALL.iter().map(line).collect(),
+            findings: self.findings,
+            strict,
+        }
+    }
+}
+
+/// One check's line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckLine {
+    /// The check.
+    pub check: Check,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// Comparisons made.
+    pub compared: u64,
+    /// Comparisons that did not hold.
+    pub failed: u64,
+    /// A remark; why it did not run or is not covered.
+    pub note: String,
+}
+
+/// A finished audit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    root: String,
+    checks: Vec<CheckLine>,
+    findings: Vec<Finding>,
+    strict: bool,
+}
+
+impl Report {
+    /// What the audit rests on: the first line of every report.
+    pub fn root_of_trust(&self) -> &str {
+        &self.root
+    }
+
+    /// Every check in order.
+    pub fn checks(&self) -> &[CheckLine] {
+        &self.checks
+    }
+
+    /// Everything that does not hold, in the order of discovery.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The verdict of a check.
+    pub fn verdict(&self, check: Check) -> Verdict {
+        let line = self.checks.iter().find(|line| line.check == check);
+        line.map_or(Verdict::NotRun, |line| line.verdict)
+    }
+
+    /// The checks with a verdict.
+    pub fn with(&self, verdict: Verdict) -> impl Iterator<Item = &CheckLine> {
+        self.checks.iter().filter(move |line| line.verdict == verdict)
+    }
+
+    /// Whether the run complies: nothing failed, something passed and, when strict, nothing is uncovered.
+    pub fn passed(&self) -> bool {
+        let none = |verdict| self.with(verdict).next().is_none();
+        let covered = !self.strict || none(Verdict::NotCovered);
+        none(Verdict::Fail) && none(Verdict::NotRun) && !none(Verdict::Pass) && covered
+    }
+
+    /// Exit code of a command that shows the report: 0 or 1. A verifier that could not even begin (no usable
+    /// root of trust) has no report and exits with [`CANNOT_DECIDE`].
+    pub fn exit_code(&self) -> u8 {
+        u8::from(!self.passed())
+    }
+}
+
+/// Exit code when the verifier's own inputs are unusable.
+pub const CANNOT_DECIDE: u8 = 3;
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pass => "PASS",
+            Self::Fail => "FAIL",
+            Self::NotRun => "NOT RUN",
+            Self::NotCovered => "NOT COVERED",
+        })
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, at, expected, found, .. } = self;
+        let separator = if at.is_empty() { "" } else { " " };
+        write!(f, "{file}{separator}{at}: expected {expected}, found {found}")
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.root)?;
+        for line in &self.checks {
+            let CheckLine { check, verdict, compared, failed, note } = line;
+            write!(f, "{verdict:<11}  {:<26} [{}]", check.id(), check.row())?;
+            match verdict {
+                Verdict::Pass => write!(f, " {compared} compared")?,
+                Verdict::Fail => write!(f, " {failed} of {compared} failed")?,
+                Verdict::NotRun | Verdict::NotCovered => {}
+            }
+            let separator = if note.is_empty() { "" } else { " - " };
+            writeln!(f, "{separator}{note}")?;
+            for finding in self.findings.iter().filter(|finding| finding.check == *check) {
+                writeln!(f, "             {finding}")?;
+            }
+        }
+        let count = |verdict| self.with(verdict).count();
+        write!(
+            f,
+            "{}: {} passed, {} failed, {} not run, {} not covered",
+            if self.passed() { "PASS" } else { "FAIL" },
+            count(Verdict::Pass),
+            count(Verdict::Fail),
+            count(Verdict::NotRun),
+            count(Verdict::NotCovered),
+        )?;
+        let mut separator = "; NOT COVERED: ";
+        for line in self.with(Verdict::NotCovered) {
+            write!(f, "{separator}{} ({})", line.check.id(), line.check.row())?;
+            separator = ", ";
+        }
+        writeln!(f)
+    }
+}
+
+fn trust_line(trust: &RootOfTrust) -> String {
+    match trust.kind() {
+        TrustKind::Synthetic => {
+            "Root of trust: SYNTHETIC (published keys): proves consistency, not authorship".to_owned()
+        }
+        TrustKind::Live => format!("Root of trust: LIVE ({})", trust.label()),
+    }
+}
+
+fn shorten(value: &impl fmt::Display) -> String {
+    // Values come from artifacts: nothing of them may steer a terminal.
+    let clean = value.to_string().replace(|c: char| c.is_control(), "\u{fffd}");
+    match clean.char_indices().nth(MAX_VALUE_CHARS) {
+        Some((end, _)) => format!("{}…", clean.get(..end).unwrap_or_default()),
+        None => clean,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(results: Results, strict: bool) -> Report {
+        let trust = RootOfTrust::synthetic().expect("the shipped root");
+        results.into_report(&trust, strict)
+    }
+
+    fn everything_compared() -> Results {
+        let mut results = Results::default();
+        Check::ALL.iter().for_each(|check| results.pass(*check));
+        results
+    }
+
+    #[test]
+    fn zero_checks_is_no_pass() {
+        let empty = report(Results::default(), false);
+        assert!(!empty.passed());
+        assert_eq!(empty.verdict(Check::Quorum), Verdict::Fail);
+        assert_eq!(empty.exit_code(), 1);
+    }
+
+    #[test]
+    fn gaps_are_listed_and_strict_refuses_them() {
+        let lenient = report(everything_compared(), false);
+        assert!(lenient.passed());
+        let last = lenient.to_string().lines().last().map(str::to_owned).unwrap_or_default();
+        assert!(last.contains("zk:proof_valid (D3)") && last.contains("waiver:* (D1)"), "{last}");
+        assert!(!report(everything_compared(), true).passed());
+    }
+
+    #[test]
+    fn what_did_not_run_is_excused_only_by_a_failure() {
+        let mut results = everything_compared();
+        results.block(&[Check::StateRecomputed], "the ledger does not replay");
+        assert_eq!(report(results, false).verdict(Check::StateRecomputed), Verdict::Fail);
+        let mut results = everything_compared();
+        results.block(&[Check::StateRecomputed], "the ledger does not replay");
+        results.fail(Check::Quorum, &Place::at("f", "/x"), 3, 2);
+        let report = report(results, false);
+        assert_eq!(report.verdict(Check::StateRecomputed), Verdict::NotRun);
+        assert_eq!(report.verdict(Check::Quorum), Verdict::Fail);
+        assert!(report.to_string().contains("f /x: expected 3, found 2"));
+        assert!(!report.passed());
+    }
+
+    #[test]
+    fn values_cannot_steer_a_terminal_and_are_shortened() {
+        let mut results = Results::default();
+        let found = "\u{1b}[2J".repeat(200);
+        results.fail(Check::Schema, &Place::file("f"), "x", found);
+        let report = report(results, false);
+        let found = &report.findings()[0].found;
+        assert!(!found.contains('\u{1b}') && found.chars().count() <= MAX_VALUE_CHARS + 1);
+    }
+
+    #[test]
+    fn ids_are_unique() {
+        let ids: std::collections::BTreeSet<_> = Check::ALL.iter().map(|check| check.id()).collect();
+        assert_eq!(ids.len(), Check::ALL.len());
+    }
+}

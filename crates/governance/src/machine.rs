@@ -1,0 +1,420 @@
+//! The replicated state machine of a federation: what the ordered entries mean.
+//!
+//! ```text
+//!            ┌────────────────────────────────────────────────────────────────┐
+//!            ▼                                                                │
+//! Idle ─EpochOpened─▶ Open ─EpochCut─▶ Cut ─AggregatedUpdate─▶ Aggregated ─ApplySignoff
+//! ```
+//!
+//! [`MachineState::successor`] is a pure function of the state, the ledger so far and a batch. Validators
+//! run it to judge and to execute, auditors run it to replay; there is no second implementation.
+//! Everything that depends on a clock or on data outside the ledger (withheld commitments, blobs) is judged
+//! in [`crate::validator`] at the first PRE-PREPARE only and never here.
+
+mod commitment;
+mod epoch;
+mod refusal;
+mod session;
+mod window;
+
+use std::collections::BTreeMap;
+
+use federation_proto::codec::Canonical;
+use federation_proto::entry::{AggregatedUpdate, EpochCut, EpochOpened, UpdateRef};
+use federation_proto::genesis::{Genesis, Roster};
+use federation_proto::handshake::Requirements;
+use federation_proto::update::UpdateCommitment;
+use federation_proto::{
+    Batch, BatchItem, Digest, FederatedEpoch, FederationId, HashDomain, Height, LedgerEntry,
+    LogicalTime, NodeFingerprint, Request, SessionId, Signed, SigningContext,
+};
+use ledger::Ledger;
+use meta_core::genome::GenomeSchema;
+use meta_core::meta_state::MetaState;
+use serde::{Deserialize, Serialize};
+
+pub use refusal::{BatchRefusal, Refusal};
+pub use session::{Session, session_expiry};
+pub use window::{Window, WindowRefusal};
+
+use crate::note;
+use crate::policy::Policy;
+
+/// What never changes under one configuration.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Checked keys and thresholds.
+    pub roster: Roster,
+    /// The policy in force.
+    pub policy: Policy,
+    /// The genome schema.
+    pub schema: GenomeSchema,
+    /// What every signature is bound to.
+    pub context: SigningContext,
+    /// C2SP origin of the ledger's checkpoints.
+    pub log_origin: String,
+}
+
+/// An ordered commitment and its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderedCommitment {
+    /// The commitment.
+    pub commitment: UpdateCommitment,
+    /// Block that ordered it.
+    pub height: Height,
+    /// Position within the block.
+    pub index: u32,
+}
+
+/// A meta state that an epoch started from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochBase {
+    /// The epoch it was opened for.
+    pub epoch: FederatedEpoch,
+    /// Its hash.
+    pub hash: Digest,
+}
+
+/// Where the epoch machine stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// No epoch is open.
+    Idle,
+    /// Sites commit updates.
+    Open {
+        /// The entry that opened it.
+        opened: EpochOpened,
+        /// When, in agreed time.
+        opened_at: LogicalTime,
+    },
+    /// The input set is closed.
+    Cut {
+        /// The entry that opened the epoch.
+        opened: EpochOpened,
+        /// The cut.
+        cut: EpochCut,
+        /// The included commitments, by ledger position.
+        commitments: Vec<OrderedCommitment>,
+    },
+    /// The result is decided and waits for its sign-off.
+    Aggregated {
+        /// The result.
+        aggregated: Box<AggregatedUpdate>,
+        /// Block that holds it.
+        height: Height,
+    },
+}
+
+/// Everything of the state but the meta state, which has a hash of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Remainder {
+    bases: Vec<EpochBase>,
+    accepted: BTreeMap<NodeFingerprint, UpdateRef>,
+    sessions: BTreeMap<SessionId, Session>,
+    phase: Phase,
+    pending: Vec<OrderedCommitment>,
+    note_head: Digest,
+    started_at: Option<LogicalTime>,
+}
+
+impl Canonical for Remainder {
+    const NAME: &'static str = "MachineState";
+    const MAX_BYTES: usize = 64 << 20;
+}
+
+/// The replicated state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MachineState {
+    meta: MetaState,
+    rest: Remainder,
+}
+
+/// The two digests a state root is made of, so that an anchor can prove the meta state alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateRootParts {
+    /// Hash of the meta state.
+    pub meta_state: Digest,
+    /// Digest of everything else.
+    pub remainder: Digest,
+}
+
+impl StateRootParts {
+    /// The state root.
+    pub fn root(&self) -> Digest {
+        let parts: [&[u8]; 2] = [self.meta_state.as_bytes(), self.remainder.as_bytes()];
+        Digest::of_parts(HashDomain::MachineState, &parts)
+    }
+}
+
+impl Rules {
+    /// The federation.
+    pub fn federation_id(&self) -> FederationId {
+        self.context.federation_id
+    }
+
+    /// Puts together what a genesis, its policy and schema determine, checking that they are those it names.
+    pub fn new(
+        genesis: &Genesis,
+        policy: Policy,
+        schema: GenomeSchema,
+    ) -> Result<Self, RulesError> {
+        let configuration = &genesis.configuration;
+        if configuration.policy_hash != policy.digest() {
+            return Err(RulesError::Policy {
+                pinned: configuration.policy_hash,
+                given: policy.digest(),
+            });
+        }
+        let given = Digest::from_bytes(schema.digest());
+        if genesis.schema_digest != given {
+            return Err(RulesError::Schema { pinned: genesis.schema_digest, given });
+        }
+        let given = MetaState::initial(&schema).hash();
+        if genesis.initial_state_hash != given {
+            return Err(RulesError::InitialState { pinned: genesis.initial_state_hash, given });
+        }
+        Ok(Self {
+            context: genesis.signing_context(),
+            roster: configuration.clone().validate()?,
+            policy,
+            schema,
+            log_origin: genesis.log_origin.to_string(),
+        })
+    }
+
+    /// What a hello must meet.
+    pub fn requirements(&self) -> Requirements<'_> {
+        Requirements {
+            federation_id: self.context.federation_id,
+            validator_set_hash: self.roster.configuration().validator_set_hash(),
+            capabilities: &self.policy.document().admission.required_capabilities,
+        }
+    }
+}
+
+/// Why genesis, policy and schema do not belong together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RulesError {
+    /// The configuration pins another policy.
+    #[error("genesis pins policy {pinned}, given is {given}")]
+    Policy {
+        /// Digest in the configuration.
+        pinned: Digest,
+        /// Digest of the policy given.
+        given: Digest,
+    },
+    /// The genesis pins another schema.
+    #[error("genesis pins genome schema {pinned}, given is {given}")]
+    Schema {
+        /// Digest in the genesis.
+        pinned: Digest,
+        /// Digest of the schema given.
+        given: Digest,
+    },
+    /// The genesis pins another initial state.
+    #[error("genesis pins initial state {pinned}, the schema's is {given}")]
+    InitialState {
+        /// Hash in the genesis.
+        pinned: Digest,
+        /// Hash of the schema's initial state.
+        given: Digest,
+    },
+    /// The roster is unusable.
+    #[error(transparent)]
+    Roster(#[from] federation_proto::genesis::RosterError),
+}
+
+impl MachineState {
+    /// The state before the first block.
+    pub fn genesis(rules: &Rules) -> Self {
+        let meta = MetaState::initial(&rules.schema);
+        let rest = Remainder {
+            bases: Vec::new(),
+            accepted: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            phase: Phase::Idle,
+            pending: Vec::new(),
+            note_head: note::first_previous(rules.federation_id()),
+            started_at: None,
+        };
+        Self { meta, rest }
+    }
+
+    /// The state after a batch, or why the batch means nothing here. `self` is left as it was.
+    pub fn successor(
+        &self,
+        rules: &Rules,
+        ledger: &Ledger,
+        batch: &Batch,
+    ) -> Result<Self, BatchRefusal> {
+        let mut next = self.clone();
+        for (index, item) in (0u32..).zip(&batch.items) {
+            next.step(rules, ledger, batch.batch_time, index, item)?;
+        }
+        Ok(next)
+    }
+
+    /// The state after one more item of a batch whose items so far led to `self`.
+    pub fn extended(
+        &self,
+        rules: &Rules,
+        ledger: &Ledger,
+        batch: &Batch,
+        item: &BatchItem,
+    ) -> Result<Self, BatchRefusal> {
+        let mut next = self.clone();
+        let index = u32::try_from(batch.items.len()).unwrap_or(u32::MAX);
+        next.step(rules, ledger, batch.batch_time, index, item)?;
+        Ok(next)
+    }
+
+    fn step(
+        &mut self,
+        rules: &Rules,
+        ledger: &Ledger,
+        time: LogicalTime,
+        index: u32,
+        item: &BatchItem,
+    ) -> Result<(), BatchRefusal> {
+        let place = Place { height: ledger.head().height.next(), index, time };
+        self.rest.started_at = self.rest.started_at.or(Some(time));
+        self.apply(rules, ledger, place, item).map_err(|cause| BatchRefusal {
+            index,
+            kind: item.entry().kind(),
+            cause,
+        })
+    }
+
+    fn apply(
+        &mut self,
+        rules: &Rules,
+        ledger: &Ledger,
+        place: Place,
+        item: &BatchItem,
+    ) -> Result<(), Refusal> {
+        match item {
+            BatchItem::Request(request) => self.apply_request(rules, place, request),
+            BatchItem::Derived(entry) => self.apply_derived(rules, ledger, place, entry),
+        }
+    }
+
+    fn apply_request(
+        &mut self,
+        rules: &Rules,
+        place: Place,
+        request: &Signed<Request>,
+    ) -> Result<(), Refusal> {
+        check_request_signature(rules, request)?;
+        let request = request.claimed();
+        match &request.entry {
+            LedgerEntry::SessionOpened(opened) => self.open_session(rules, place, request, opened),
+            LedgerEntry::UpdateCommitment(commitment) => {
+                self.commit_update(rules, place, request, commitment)
+            }
+            entry => Err(Refusal::NotRequestable(entry.kind())),
+        }
+    }
+
+    fn apply_derived(
+        &mut self,
+        rules: &Rules,
+        ledger: &Ledger,
+        place: Place,
+        entry: &LedgerEntry,
+    ) -> Result<(), Refusal> {
+        match entry {
+            LedgerEntry::EpochOpened(opened) => self.open_epoch(rules, place, opened),
+            LedgerEntry::EpochCut(cut) => self.cut_epoch(rules, cut),
+            LedgerEntry::AggregatedUpdate(aggregated) => self.aggregate(rules, place, aggregated),
+            LedgerEntry::ApplySignoff(signoff) => self.sign_off(rules, ledger, signoff),
+            entry => Err(Refusal::NotDerivable(entry.kind())),
+        }
+    }
+
+    /// The digest that headers and checkpoints commit to.
+    pub fn root(&self) -> Digest {
+        self.root_parts().root()
+    }
+
+    /// The parts of [`MachineState::root`].
+    pub fn root_parts(&self) -> StateRootParts {
+        StateRootParts {
+            meta_state: self.meta.hash(),
+            remainder: Digest::of(HashDomain::MachineState, &self.rest.to_canonical()),
+        }
+    }
+
+    /// The meta state in force.
+    pub fn meta(&self) -> &MetaState {
+        &self.meta
+    }
+
+    /// Where the epoch machine stands.
+    pub fn phase(&self) -> &Phase {
+        &self.rest.phase
+    }
+
+    /// The epoch blocks are labelled with: the open one, else the last applied one.
+    pub fn epoch(&self) -> FederatedEpoch {
+        match &self.rest.phase {
+            Phase::Idle => self.meta.federated_epoch(),
+            Phase::Open { opened, .. } | Phase::Cut { opened, .. } => opened.federated_epoch,
+            Phase::Aggregated { aggregated, .. } => aggregated.federated_epoch,
+        }
+    }
+
+    /// Commitments ordered since the last cut, by ledger position.
+    pub fn pending(&self) -> &[OrderedCommitment] {
+        &self.rest.pending
+    }
+
+    /// Every meta state that an epoch of this generation started from, oldest first.
+    pub fn bases(&self) -> &[EpochBase] {
+        &self.rest.bases
+    }
+
+    /// What every node last contributed to an aggregate that took effect.
+    pub fn accepted(&self) -> &BTreeMap<NodeFingerprint, UpdateRef> {
+        &self.rest.accepted
+    }
+
+    /// Hash of the last governance note.
+    pub fn note_head(&self) -> Digest {
+        self.rest.note_head
+    }
+
+    /// Agreed time of the first block.
+    pub fn started_at(&self) -> Option<LogicalTime> {
+        self.rest.started_at
+    }
+
+    /// All sessions.
+    pub fn sessions(&self) -> &BTreeMap<SessionId, Session> {
+        &self.rest.sessions
+    }
+
+    /// The session of a node, if it has one that has not expired.
+    pub fn session_of(&self, node: &NodeFingerprint) -> Option<(&SessionId, &Session)> {
+        let epoch = self.epoch();
+        self.rest
+            .sessions
+            .iter()
+            .find(|(_, session)| session.node == *node && epoch <= session.not_after_epoch)
+    }
+}
+
+/// Where and when an entry is executed.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    height: Height,
+    index: u32,
+    time: LogicalTime,
+}
+
+/// Whether the roster's participant signed a request.
+pub fn check_request_signature(rules: &Rules, request: &Signed<Request>) -> Result<(), Refusal> {
+    let node = request.claimed().node_fingerprint;
+    let participant = rules.roster.participant(&node).ok_or(Refusal::UnknownNode(node))?;
+    request.clone().verify(&participant.identity, &rules.context)?;
+    Ok(())
+}

@@ -1,0 +1,391 @@
+//! A site's side of the protocol: joining, submitting, committing. Sans-IO.
+//!
+//! The learning is elsewhere (`meta_core::meta::federated::Site`); this agent carries the site's signed bytes to the
+//! validators, collects their receipts, has the commitment ordered, and follows the ledger. What was not
+//! acknowledged is sent again, byte for byte.
+
+use std::collections::BTreeMap;
+
+use federation_proto::codec::Canonical;
+use federation_proto::envelope::{Envelope, PayloadKind};
+use federation_proto::handshake::{
+    Attestation, FederationAccept, FederationHello, SessionOpened, SessionStatement,
+    SoftwareVersion, TransportRecord, certificate_hash,
+};
+use federation_proto::keys::{Admission, Identity, Transport};
+use federation_proto::signing::{Endorsed, Endorsement};
+use federation_proto::update::{BlobReceipt, MetaUpdate, UpdateCommitment};
+use federation_proto::{
+    Digest, Lane, LaneSequence, LedgerBlockId, LedgerEntry, LogicalTime, Name, NodeFingerprint,
+    PublicKey, Request, SecretKey, SessionId, Signed,
+};
+
+use crate::follower::{Follower, FollowerRefusal};
+use crate::wire::{Frame, Outgoing};
+
+/// After so many milliseconds without an acknowledgement the same bytes are sent again.
+pub const RETRY_MS: u64 = 2_000;
+
+/// What the agent is told.
+#[derive(Debug)]
+pub enum ParticipantInput {
+    /// Say hello. The nonce is fresh randomness from the caller.
+    Join {
+        /// 32 fresh bytes.
+        nonce: [u8; 32],
+    },
+    /// Carry an update: the exact bytes of a `Signed<MetaUpdate>` of this site.
+    Submit(Vec<u8>),
+    /// A frame arrived.
+    Frame(Frame),
+    /// Time passed.
+    Tick,
+}
+
+/// Where joining stands; one struct a stage.
+#[derive(Debug)]
+enum Stage {
+    Outside,
+    Greeting(Box<Greeting>),
+    Opening { request: Box<Signed<Request>> },
+    Member(Membership),
+}
+
+#[derive(Debug)]
+struct Greeting {
+    hello: Signed<FederationHello>,
+    accepts: BTreeMap<PublicKey<Admission>, (FederationAccept, Endorsement<Admission>)>,
+}
+
+/// An open session of this site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The session.
+    pub session_id: SessionId,
+    /// The block that opened it.
+    pub ledger_block_id: LedgerBlockId,
+}
+
+#[derive(Debug)]
+struct Submission {
+    blob: Vec<u8>,
+    update: MetaUpdate,
+    receipts: BTreeMap<NodeFingerprint, Signed<BlobReceipt>>,
+    request: Option<Box<Signed<Request>>>,
+}
+
+/// The agent.
+#[derive(Debug)]
+pub struct Participant {
+    name: Name,
+    identity: SecretKey<Identity>,
+    transport: PublicKey<Transport>,
+    follower: Follower,
+    stage: Stage,
+    submission: Option<Submission>,
+    next_request: u64,
+    next_envelope: u64,
+    last_sent: LogicalTime,
+}
+
+impl Participant {
+    /// An agent that has not joined.
+    pub fn new(
+        name: Name,
+        identity: SecretKey<Identity>,
+        transport: PublicKey<Transport>,
+        follower: Follower,
+    ) -> Self {
+        Self {
+            name,
+            identity,
+            transport,
+            follower,
+            stage: Stage::Outside,
+            submission: None,
+            next_request: 1,
+            next_envelope: 0,
+            last_sent: LogicalTime::ZERO,
+        }
+    }
+
+    /// The ledger this site follows.
+    pub fn follower(&self) -> &Follower {
+        &self.follower
+    }
+
+    /// The site's session, once the ledger has it.
+    pub fn membership(&self) -> Option<Membership> {
+        match &self.stage {
+            Stage::Member(membership) => Some(*membership),
+            _ => None,
+        }
+    }
+
+    /// Whether an update still waits to be ordered.
+    pub fn is_submitting(&self) -> bool {
+        self.submission.is_some()
+    }
+
+    /// Handles one input; frames to send come back in order.
+    pub fn handle(
+        &mut self,
+        now: LogicalTime,
+        input: ParticipantInput,
+    ) -> Result<Vec<Outgoing>, FollowerRefusal> {
+        match input {
+            ParticipantInput::Join { nonce } => Ok(self.join(now, nonce)),
+            ParticipantInput::Submit(blob) => Ok(self.submit(now, blob)),
+            ParticipantInput::Tick => Ok(self.tick(now)),
+            ParticipantInput::Frame(frame) => self.handle_frame(now, frame),
+        }
+    }
+
+    fn handle_frame(
+        &mut self,
+        now: LogicalTime,
+        frame: Frame,
+    ) -> Result<Vec<Outgoing>, FollowerRefusal> {
+        match frame {
+            Frame::Accept { accept, endorsement } => Ok(self.accept(now, *accept, endorsement)),
+            Frame::Receipt(receipt) => Ok(self.receipt(now, *receipt)),
+            Frame::Ordered(ordered) => {
+                self.follower.handle_ordered(*ordered)?;
+                self.observe_ledger();
+                Ok(Vec::new())
+            }
+            Frame::Checkpoint(certificate) => {
+                self.follower.handle_checkpoint(*certificate)?;
+                Ok(Vec::new())
+            }
+            // Nothing else is meant for a site; a peer that sends it wastes only its own bytes.
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn join(&mut self, now: LogicalTime, nonce: [u8; 32]) -> Vec<Outgoing> {
+        let rules = self.follower.executor().rules();
+        let hello = FederationHello {
+            federation_id: rules.federation_id(),
+            node_fingerprint: self.identity.public(),
+            software_version: SoftwareVersion::CURRENT,
+            supported_capabilities: rules.policy.document().admission.required_capabilities.clone(),
+            tls_public_key: self.transport,
+            validator_set_hash: rules.roster.configuration().validator_set_hash(),
+            ledger_size: self.follower.executor().ledger().head().height.get(),
+            nonce,
+            attestation: Attestation::None,
+        };
+        let hello = Signed::sign(hello, &self.identity, &rules.context);
+        let greeting = Greeting { hello: hello.clone(), accepts: BTreeMap::new() };
+        self.stage = Stage::Greeting(Box::new(greeting));
+        self.last_sent = now;
+        vec![Outgoing::to_governors(Frame::Hello(Box::new(hello)))]
+    }
+
+    /// Collects endorsements until m governors say the same, then takes the session up.
+    fn accept(
+        &mut self,
+        now: LogicalTime,
+        accept: FederationAccept,
+        endorsement: Endorsement<Admission>,
+    ) -> Vec<Outgoing> {
+        let Stage::Greeting(greeting) = &mut self.stage else {
+            return Vec::new();
+        };
+        let rules = self.follower.executor().rules();
+        let keys = rules.roster.admission_keys();
+        let single = Endorsed::from_parts(accept.clone(), vec![endorsement.clone()]);
+        if single.verify(&keys, 1, &rules.context).is_err() {
+            return Vec::new();
+        }
+        greeting.accepts.insert(endorsement.key, (accept.clone(), endorsement));
+        let agreeing: Vec<_> = greeting
+            .accepts
+            .values()
+            .filter(|(other, _)| *other == accept)
+            .map(|(_, endorsement)| endorsement.clone())
+            .collect();
+        let needed = usize::from(rules.roster.configuration().thresholds.admission);
+        if agreeing.len() < needed {
+            return Vec::new();
+        }
+        let hello = greeting.hello.clone();
+        let request = self.session_request(hello, Endorsed::from_parts(accept, agreeing));
+        self.stage = Stage::Opening { request: Box::new(request.clone()) };
+        self.send_request(now, &request)
+    }
+
+    fn session_request(
+        &self,
+        hello: Signed<FederationHello>,
+        accept: Endorsed<FederationAccept>,
+    ) -> Signed<Request> {
+        let context = &self.follower.executor().rules().context;
+        let session_id = accept.claimed().session_id;
+        let statement = SessionStatement {
+            session_id,
+            node_fingerprint: self.identity.public(),
+            certificate_hash: certificate_hash(&self.transport),
+            not_after_epoch: accept.claimed().not_after_epoch,
+            transport: TransportRecord::InProcess,
+        };
+        let statement = Signed::sign(statement, &self.identity, context);
+        let opened = SessionOpened { hello, accept, statement };
+        let entry = LedgerEntry::SessionOpened(Box::new(opened));
+        self.sign_request(session_id, Lane::Control, 0, entry)
+    }
+
+    fn sign_request(
+        &self,
+        session_id: SessionId,
+        lane: Lane,
+        sequence: u64,
+        entry: LedgerEntry,
+    ) -> Signed<Request> {
+        let request = Request {
+            node_fingerprint: self.identity.public(),
+            session_id,
+            lane,
+            sequence: LaneSequence::new(sequence),
+            entry,
+        };
+        Signed::sign(request, &self.identity, &self.follower.executor().rules().context)
+    }
+
+    fn submit(&mut self, now: LogicalTime, blob: Vec<u8>) -> Vec<Outgoing> {
+        let Ok(signed) = Signed::<MetaUpdate>::from_canonical(&blob) else {
+            return Vec::new();
+        };
+        let update = signed.claimed().clone();
+        self.submission = Some(Submission {
+            blob: blob.clone(),
+            update,
+            receipts: BTreeMap::new(),
+            request: None,
+        });
+        self.send_envelope(now, PayloadKind::MetaUpdate, blob)
+    }
+
+    /// Collects storage receipts until a quorum vouches, then asks for the commitment to be ordered.
+    fn receipt(&mut self, now: LogicalTime, receipt: Signed<BlobReceipt>) -> Vec<Outgoing> {
+        let Some(membership) = self.membership() else {
+            return Vec::new();
+        };
+        let Some(submission) = &mut self.submission else {
+            return Vec::new();
+        };
+        let rules = self.follower.executor().rules();
+        let claimed = receipt.claimed();
+        let ours = claimed.blob == Digest::of_blob(&submission.blob)
+            && claimed.node_fingerprint == submission.update.node_fingerprint;
+        let Some(validator) = rules.roster.validator(&claimed.validator).filter(|_| ours) else {
+            return Vec::new();
+        };
+        if receipt.clone().verify(&validator.identity, &rules.context).is_err() {
+            return Vec::new();
+        }
+        submission.receipts.insert(claimed.validator, receipt);
+        if submission.request.is_some() || submission.receipts.len() < rules.roster.quorum() {
+            return Vec::new();
+        }
+        let receipts = submission.receipts.values().cloned().collect();
+        let commitment = UpdateCommitment::new(&submission.update, &submission.blob, receipts);
+        let entry = LedgerEntry::UpdateCommitment(Box::new(commitment));
+        let sequence = self.next_request;
+        self.next_request += 1;
+        let request = self.sign_request(membership.session_id, Lane::Update, sequence, entry);
+        if let Some(submission) = &mut self.submission {
+            submission.request = Some(Box::new(request.clone()));
+        }
+        self.send_request(now, &request)
+    }
+
+    /// Sees what the ledger says about this site: the session it opened, the update it ordered.
+    fn observe_ledger(&mut self) {
+        let node = self.identity.public();
+        let executor = self.follower.executor();
+        if let (Stage::Opening { .. }, Some((session_id, _))) =
+            (&self.stage, executor.state().session_of(&node))
+            && let Some(ledger_block_id) = executor.session_block(&node)
+        {
+            self.stage = Stage::Member(Membership { session_id: *session_id, ledger_block_id });
+        }
+        let ordered = |submission: &mut Submission| {
+            executor.state().has_ordered(&submission.update.update_hash)
+        };
+        self.submission.take_if(ordered);
+    }
+
+    fn tick(&mut self, now: LogicalTime) -> Vec<Outgoing> {
+        if now.millis_since(self.last_sent) < RETRY_MS {
+            return Vec::new();
+        }
+        match &self.stage {
+            Stage::Greeting(greeting) => {
+                self.last_sent = now;
+                vec![Outgoing::to_governors(Frame::Hello(Box::new(greeting.hello.clone())))]
+            }
+            Stage::Opening { request } => {
+                let request = request.clone();
+                self.send_request(now, &request)
+            }
+            Stage::Member(_) => match &self.submission {
+                Some(Submission { request: Some(request), .. }) => {
+                    let request = request.clone();
+                    self.send_request(now, &request)
+                }
+                Some(Submission { blob, .. }) => {
+                    let blob = blob.clone();
+                    self.send_envelope(now, PayloadKind::MetaUpdate, blob)
+                }
+                None => Vec::new(),
+            },
+            Stage::Outside => Vec::new(),
+        }
+    }
+
+    fn send_request(&mut self, now: LogicalTime, request: &Signed<Request>) -> Vec<Outgoing> {
+        self.send_envelope(now, PayloadKind::Request, request.to_canonical())
+    }
+
+    fn send_envelope(
+        &mut self,
+        now: LogicalTime,
+        kind: PayloadKind,
+        payload: Vec<u8>,
+    ) -> Vec<Outgoing> {
+        let executor = self.follower.executor();
+        let (session_id, ledger_block_id) = match &self.stage {
+            Stage::Member(membership) => (membership.session_id, membership.ledger_block_id),
+            Stage::Opening { request } => {
+                // The session's block does not exist yet: the id of the federation stands for it.
+                let genesis = LedgerBlockId::new(executor.rules().federation_id().digest());
+                (request.claimed().session_id, genesis)
+            }
+            Stage::Outside | Stage::Greeting(_) => return Vec::new(),
+        };
+        let Ok(target) = Name::new("validators") else {
+            return Vec::new();
+        };
+        let envelope = Envelope {
+            version: Envelope::VERSION,
+            origin: self.name.clone(),
+            target,
+            kind,
+            lane: Lane::Update,
+            sequence: LaneSequence::new(self.next_envelope),
+            ack: LaneSequence::ZERO,
+            timestamp: now,
+            federated_epoch: executor.state().epoch(),
+            node_fingerprint: self.identity.public(),
+            session_id,
+            ledger_block_id,
+            payload,
+        };
+        self.next_envelope += 1;
+        self.last_sent = now;
+        let envelope = Signed::sign(envelope, &self.identity, &executor.rules().context);
+        vec![Outgoing::to_validators(Frame::Envelope(Box::new(envelope)))]
+    }
+}

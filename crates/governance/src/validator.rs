@@ -1,0 +1,409 @@
+//! A validator: a PBFT replica over the federation's state machine. Sans-IO.
+//!
+//! The driver's law of [`consensus_pbft`] holds here too: one [`Validator::handle`], carry out all effects in
+//! order, then the next input. A vote or receipt leaves only after the `Persist` before it was acknowledged
+//! with [`ValidatorInput::Persisted`].
+
+mod application;
+mod approvals;
+mod blobs;
+
+use std::collections::BTreeMap;
+
+use consensus_pbft::{
+    CheckpointCertificate, CommitCertificate, Committee, Effect, Equivocation, Fault, Input,
+    PersistToken, Rejection, Replica, ReplicaError, ReplicaId, SafetyRecord, ValidSettings,
+};
+use federation_proto::codec::Canonical;
+use federation_proto::envelope::{Envelope, PayloadKind};
+use federation_proto::keys::{Consensus, Identity, LogCheckpoint};
+use federation_proto::update::BlobReceipt;
+use federation_proto::{
+    Batch, Digest, LedgerEntry, LogicalTime, Name, NodeFingerprint, Request, SecretKey,
+    SequenceNumber, Signed,
+};
+use ledger::BlockFile;
+use thiserror::Error;
+
+use crate::executor::{ExecutionError, Executor};
+use crate::wire::{Frame, OrderedBatch, Outgoing};
+use application::FederationApplication;
+pub use application::ProposalRefusal;
+pub use approvals::ApprovalRefusal;
+pub use blobs::BlobRefusal;
+
+/// The three keys of a validator.
+#[derive(Debug)]
+pub struct ValidatorKeys {
+    /// Signs receipts.
+    pub identity: SecretKey<Identity>,
+    /// Signs votes.
+    pub consensus: SecretKey<Consensus>,
+    /// Signs log checkpoints.
+    pub log: SecretKey<LogCheckpoint>,
+}
+
+/// What a validator is told.
+#[derive(Debug)]
+pub enum ValidatorInput {
+    /// A frame arrived.
+    Frame(Frame),
+    /// What [`ValidatorEffect::Persist`] named is durable.
+    Persisted(DurableToken),
+    /// Time passed, or something it waits for may have arrived.
+    Wake,
+    /// Say again what was not acknowledged.
+    Resend,
+}
+
+/// Names what was made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DurableToken {
+    /// A record of the safety log.
+    Safety(PersistToken),
+    /// A blob.
+    Blob(Digest),
+    /// The block of a sequence number. Nothing waits for it: it is certified and can be fetched again.
+    Block(SequenceNumber),
+}
+
+/// What must be made durable.
+#[derive(Clone, Debug)]
+pub enum DurableRecord {
+    /// Append to the safety log.
+    Safety(Box<SafetyRecord>),
+    /// Store a blob under its BLAKE3 name.
+    Blob(Vec<u8>),
+    /// Store a committed block.
+    Block(Box<BlockFile>),
+}
+
+/// What the driver must do, in order.
+#[derive(Debug)]
+pub enum ValidatorEffect {
+    /// Make durable, then answer with the token.
+    Persist {
+        /// To be answered.
+        token: DurableToken,
+        /// What to store.
+        record: DurableRecord,
+    },
+    /// Send a frame.
+    Send(Outgoing),
+    /// Call again with [`ValidatorInput::Wake`] at this time.
+    WakeAt(LogicalTime),
+    /// Something was refused; for the operator's log.
+    Refused(ValidatorRefusal),
+    /// Proof that a validator contradicted itself; anybody can check it.
+    Evidence(Box<Equivocation>),
+    /// Stop this node, keep its disk.
+    Halt(HaltCause),
+}
+
+/// Why a validator refused what it was sent.
+#[derive(Debug, Error)]
+pub enum ValidatorRefusal {
+    /// The sender is no participant with an open session.
+    #[error("envelope of {node}: {what}")]
+    Envelope {
+        /// The claimed sender.
+        node: NodeFingerprint,
+        /// What is wrong.
+        what: String,
+    },
+    /// An update was refused.
+    #[error(transparent)]
+    Blob(#[from] BlobRefusal),
+    /// An approval was refused.
+    #[error(transparent)]
+    Approval(#[from] ApprovalRefusal),
+    /// A message among validators was refused.
+    #[error(transparent)]
+    Message(Rejection),
+    /// A request did not enter the pool.
+    #[error("request: {0}")]
+    Request(ProposalRefusal),
+    /// The primary's proposal was refused.
+    #[error("proposal {sequence}: {reason}")]
+    Proposal {
+        /// Its sequence number.
+        sequence: SequenceNumber,
+        /// Why.
+        reason: ProposalRefusal,
+    },
+}
+
+/// Why a validator stopped.
+#[derive(Debug, Error)]
+pub enum HaltCause {
+    /// A committed batch cannot be executed: what must agree does not.
+    #[error("a committed batch cannot be executed: {0}")]
+    Execution(Box<ExecutionError>),
+    /// The replica stopped.
+    #[error(transparent)]
+    Replica(Box<Fault>),
+}
+
+/// The validator.
+#[derive(Debug)]
+pub struct Validator {
+    index: usize,
+    replica: Replica,
+    application: FederationApplication,
+    /// Receipts that wait for their blob to be durable.
+    unstored: BTreeMap<Digest, Vec<(Name, Signed<BlobReceipt>)>>,
+    halted: bool,
+}
+
+impl Validator {
+    /// Validator `id` of the committee, at genesis.
+    pub fn new(
+        committee: Committee,
+        id: ReplicaId,
+        keys: ValidatorKeys,
+        settings: ValidSettings,
+        executor: Executor,
+    ) -> Result<Self, ReplicaError> {
+        let index = usize::from(id.get());
+        let replica = Replica::new(committee.clone(), id, keys.consensus, settings)?;
+        let application = FederationApplication::new(committee, executor, keys.identity, keys.log);
+        Ok(Self { index, replica, application, unstored: BTreeMap::new(), halted: false })
+    }
+
+    /// Rules, state and ledger.
+    pub fn executor(&self) -> &Executor {
+        self.application.executor()
+    }
+
+    /// The blobs it stores.
+    pub fn blobs(&self) -> &BTreeMap<Digest, Vec<u8>> {
+        self.application.blobs()
+    }
+
+    /// Whether it stopped because a committed batch could not be executed.
+    pub fn is_halted(&self) -> bool {
+        self.halted
+    }
+
+    /// Handles one input.
+    #[must_use = "every effect must be carried out, in order"]
+    pub fn handle(&mut self, now: LogicalTime, input: ValidatorInput) -> Vec<ValidatorEffect> {
+        if self.halted {
+            return Vec::new();
+        }
+        let mut effects = Vec::new();
+        match input {
+            ValidatorInput::Frame(frame) => {
+                if let Err(refusal) = self.handle_frame(now, frame, &mut effects) {
+                    effects.push(ValidatorEffect::Refused(refusal));
+                }
+            }
+            ValidatorInput::Persisted(DurableToken::Safety(token)) => {
+                self.step(now, Input::Persisted(token), &mut effects);
+            }
+            ValidatorInput::Persisted(DurableToken::Blob(blob)) => {
+                self.stored(now, blob, &mut effects)
+            }
+            ValidatorInput::Persisted(DurableToken::Block(_)) => {}
+            ValidatorInput::Wake => self.step(now, Input::Wake, &mut effects),
+            ValidatorInput::Resend => self.step(now, Input::Resend, &mut effects),
+        }
+        effects
+    }
+
+    fn handle_frame(
+        &mut self,
+        now: LogicalTime,
+        frame: Frame,
+        effects: &mut Vec<ValidatorEffect>,
+    ) -> Result<(), ValidatorRefusal> {
+        match frame {
+            Frame::Consensus(message) => self.step(now, Input::Message(*message), effects),
+            Frame::Envelope(envelope) => self.envelope(now, *envelope, effects)?,
+            Frame::Approval { signoff, endorsement } => {
+                self.application.approve(*signoff, endorsement)?;
+                self.step(now, Input::Wake, effects);
+            }
+            Frame::BlobRequest(blob) => {
+                if let Some(bytes) = self.application.blobs().get(&blob) {
+                    let frame = Frame::Blob(bytes.clone());
+                    effects.push(ValidatorEffect::Send(Outgoing::to_validators(frame)));
+                }
+            }
+            Frame::Blob(bytes) => {
+                let blob = self.application.take_wanted(bytes)?;
+                if let Some((token, record)) = blob {
+                    effects.push(ValidatorEffect::Persist { token, record });
+                }
+            }
+            // Nothing else is meant for a validator; a peer that sends it wastes only its own bytes.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// An envelope: session and signature first, then what it carries.
+    fn envelope(
+        &mut self,
+        now: LogicalTime,
+        envelope: Signed<Envelope>,
+        effects: &mut Vec<ValidatorEffect>,
+    ) -> Result<(), ValidatorRefusal> {
+        let executor = self.application.executor();
+        let rules = executor.rules();
+        let node = envelope.claimed().node_fingerprint;
+        let refuse = |what: String| ValidatorRefusal::Envelope { node, what };
+        let participant =
+            rules.roster.participant(&node).ok_or_else(|| refuse("not in the roster".into()))?;
+        let name = participant.record.name.clone();
+        let envelope = envelope
+            .verify(&participant.identity, &rules.context)
+            .map_err(|cause| refuse(cause.to_string()))?
+            .into_body();
+        if envelope.version != Envelope::VERSION {
+            return Err(refuse(format!("envelope version {}", envelope.version)));
+        }
+        match envelope.kind {
+            PayloadKind::Request => {
+                let request = Signed::<Request>::from_canonical(&envelope.payload)
+                    .map_err(|cause| refuse(cause.to_string()))?;
+                let opening = matches!(request.claimed().entry, LedgerEntry::SessionOpened(_));
+                if !opening {
+                    self.check_session(&envelope)?;
+                }
+                self.application.note_request(now, &request);
+                self.step(now, Input::Request(request), effects);
+            }
+            PayloadKind::MetaUpdate => {
+                self.check_session(&envelope)?;
+                let (receipt, stored) = self.application.admit_blob(&node, envelope.payload)?;
+                match stored {
+                    None => {
+                        let frame = Frame::Receipt(Box::new(receipt));
+                        effects.push(ValidatorEffect::Send(Outgoing::to_node(&name, frame)));
+                    }
+                    Some((token, record)) => {
+                        let blob = receipt.claimed().blob;
+                        self.unstored.entry(blob).or_default().push((name, receipt));
+                        effects.push(ValidatorEffect::Persist { token, record });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_session(&self, envelope: &Envelope) -> Result<(), ValidatorRefusal> {
+        let node = envelope.node_fingerprint;
+        let executor = self.application.executor();
+        let refuse = |what: &str| Err(ValidatorRefusal::Envelope { node, what: what.to_owned() });
+        match executor.state().session_of(&node) {
+            None => return refuse("no open session"),
+            Some((session_id, _)) if *session_id != envelope.session_id => {
+                return refuse("another session");
+            }
+            Some(_) => {}
+        }
+        if executor.session_block(&node) != Some(envelope.ledger_block_id) {
+            return refuse("ledger_block_id is not the block that opened the session");
+        }
+        Ok(())
+    }
+
+    /// A blob is durable: its receipts may leave, and whoever waited for it may go on.
+    fn stored(&mut self, now: LogicalTime, blob: Digest, effects: &mut Vec<ValidatorEffect>) {
+        self.application.keep_blob(blob);
+        for (name, receipt) in self.unstored.remove(&blob).unwrap_or_default() {
+            let frame = Frame::Receipt(Box::new(receipt));
+            effects.push(ValidatorEffect::Send(Outgoing::to_node(&name, frame)));
+        }
+        self.step(now, Input::Wake, effects);
+    }
+
+    /// Runs the replica and turns its effects into ours.
+    fn step(&mut self, now: LogicalTime, input: Input, effects: &mut Vec<ValidatorEffect>) {
+        for effect in self.replica.handle(now, input, &mut self.application) {
+            match effect {
+                Effect::Persist { token, record } => effects.push(ValidatorEffect::Persist {
+                    token: DurableToken::Safety(token),
+                    record: DurableRecord::Safety(Box::new(record)),
+                }),
+                Effect::Broadcast(message) => {
+                    let frame = Frame::Consensus(Box::new(message));
+                    effects.push(ValidatorEffect::Send(Outgoing::to_validators(frame)));
+                }
+                Effect::Committed { sequence, certificate, .. } => {
+                    self.publish(sequence, certificate, effects);
+                }
+                Effect::StableCheckpoint(certificate) => {
+                    self.publish_checkpoint(certificate, effects)
+                }
+                Effect::Evidence(evidence) => effects.push(ValidatorEffect::Evidence(evidence)),
+                Effect::Refused(rejection) => {
+                    effects.push(ValidatorEffect::Refused(ValidatorRefusal::Message(rejection)));
+                }
+                Effect::RequestRefused { reason, .. } => {
+                    effects.push(ValidatorEffect::Refused(ValidatorRefusal::Request(reason)));
+                }
+                Effect::BatchRefused { sequence, reason, .. } => {
+                    let refusal = ValidatorRefusal::Proposal { sequence, reason };
+                    effects.push(ValidatorEffect::Refused(refusal));
+                }
+                Effect::Halted(fault) => {
+                    self.halted = true;
+                    effects.push(ValidatorEffect::Halt(HaltCause::Replica(Box::new(fault))));
+                }
+            }
+        }
+        for blob in self.application.missing_blobs() {
+            effects.push(ValidatorEffect::Send(Outgoing::to_validators(Frame::BlobRequest(blob))));
+        }
+        effects.extend(self.application.next_wake(now).map(ValidatorEffect::WakeAt));
+        if let Some(cause) = self.application.take_failure() {
+            self.halted = true;
+            effects.push(ValidatorEffect::Halt(HaltCause::Execution(Box::new(cause))));
+        }
+    }
+
+    /// Tells the followers this validator serves what was ordered. Every follower has f+1 servers, so one is honest.
+    fn publish(
+        &mut self,
+        sequence: SequenceNumber,
+        certificate: CommitCertificate,
+        effects: &mut Vec<ValidatorEffect>,
+    ) {
+        let Some(block) = self.application.block_of(sequence) else {
+            return;
+        };
+        let batch: Batch = block.batch.clone();
+        effects.push(ValidatorEffect::Persist {
+            token: DurableToken::Block(sequence),
+            record: DurableRecord::Block(Box::new(block.clone())),
+        });
+        let frame = Frame::Ordered(Box::new(OrderedBatch { sequence, batch, certificate }));
+        self.serve(&frame, effects);
+    }
+
+    fn publish_checkpoint(
+        &mut self,
+        certificate: CheckpointCertificate,
+        effects: &mut Vec<ValidatorEffect>,
+    ) {
+        self.application.attach_checkpoint(&certificate);
+        self.serve(&Frame::Checkpoint(Box::new(certificate)), effects);
+    }
+
+    fn serve(&self, frame: &Frame, effects: &mut Vec<ValidatorEffect>) {
+        let roster = &self.application.executor().rules().roster;
+        let validators = roster.validators().len();
+        let servers = federation_proto::quorum::max_faulty(validators) + 1;
+        let participants = roster.participants().iter().map(|participant| &participant.record.name);
+        let governors = roster.governors().iter().map(|governor| &governor.record.name);
+        for (position, name) in participants.chain(governors).enumerate() {
+            let distance = (self.index + validators - position % validators) % validators;
+            if distance < servers {
+                effects.push(ValidatorEffect::Send(Outgoing::to_node(name, frame.clone())));
+            }
+        }
+    }
+}

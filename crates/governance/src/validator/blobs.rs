@@ -1,0 +1,146 @@
+//! Updates as blobs: admission, durable storage, receipts, and fetching what is missing.
+
+use federation_proto::codec::{Canonical, CodecError};
+use federation_proto::signing::SignatureError;
+use federation_proto::update::{BlobReceipt, MetaUpdate, ProofSlot, SealedPayload};
+use federation_proto::{Digest, FederatedEpoch, Generation, NodeFingerprint, Signed};
+use meta_core::delta::{DeltaPayload, PayloadError};
+use thiserror::Error;
+
+use super::application::FederationApplication;
+use super::{DurableRecord, DurableToken};
+
+/// Why an update is not stored, and so gets no receipt.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum BlobRefusal {
+    /// Not the canonical bytes of a signed update.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The author is not in the roster.
+    #[error("update by {0}, which is not in the roster")]
+    UnknownNode(NodeFingerprint),
+    /// Carried by another node than its author.
+    #[error("update by {author} carried by {carrier}")]
+    ForeignAuthor {
+        /// The author.
+        author: NodeFingerprint,
+        /// The sender of the envelope.
+        carrier: NodeFingerprint,
+    },
+    /// The signature fails.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// It names another session than the author's open one.
+    #[error("update names a session that is not its author's open one")]
+    Session,
+    /// It is for an epoch that has not begun.
+    #[error("update for epoch {got}, the federation is in {current}")]
+    FutureEpoch {
+        /// The federation's epoch.
+        current: FederatedEpoch,
+        /// The update's.
+        got: FederatedEpoch,
+    },
+    /// It is of another generation.
+    #[error("update of generation {got}, the federation is in {current}")]
+    Generation {
+        /// The federation's generation.
+        current: Generation,
+        /// The update's.
+        got: Generation,
+    },
+    /// The policy asks for no proof.
+    #[error("update carries a proof, the policy asks for none")]
+    UnexpectedProof,
+    /// The payload is no delta of the schema, within bounds.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// Bytes that nobody asked for.
+    #[error("blob {0} was not asked for")]
+    NotWanted(Digest),
+}
+
+/// What to make durable, unless it is already.
+type Storing = Option<(DurableToken, DurableRecord)>;
+
+impl FederationApplication {
+    /// Checks an update and signs its receipt. The receipt may leave only when the blob is durable.
+    pub(super) fn admit_blob(
+        &mut self,
+        carrier: &NodeFingerprint,
+        bytes: Vec<u8>,
+    ) -> Result<(Signed<BlobReceipt>, Storing), BlobRefusal> {
+        let signed = Signed::<MetaUpdate>::from_canonical(&bytes)?;
+        let update = self.check_update(carrier, signed)?;
+        let blob = Digest::of_blob(&bytes);
+        let receipt = BlobReceipt {
+            validator: self.identity.public(),
+            node_fingerprint: update.node_fingerprint,
+            federated_epoch: update.federated_epoch,
+            blob,
+            blob_len: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+        };
+        let receipt = Signed::sign(receipt, &self.identity, &self.executor.rules().context);
+        Ok((receipt, self.store(blob, bytes)))
+    }
+
+    fn check_update(
+        &self,
+        carrier: &NodeFingerprint,
+        signed: Signed<MetaUpdate>,
+    ) -> Result<MetaUpdate, BlobRefusal> {
+        let (rules, state) = (self.executor.rules(), self.executor.state());
+        let author = signed.claimed().node_fingerprint;
+        let participant =
+            rules.roster.participant(&author).ok_or(BlobRefusal::UnknownNode(author))?;
+        if author != *carrier {
+            return Err(BlobRefusal::ForeignAuthor { author, carrier: *carrier });
+        }
+        let update = signed.verify(&participant.identity, &rules.context)?.into_body();
+        let session = state.session_of(&author).map(|(id, _)| *id);
+        let block = self.executor.session_block(&author);
+        if (session, block) != (Some(update.session_id), Some(update.ledger_block_id)) {
+            return Err(BlobRefusal::Session);
+        }
+        let (current, got) = (state.epoch(), update.federated_epoch);
+        if got > current {
+            return Err(BlobRefusal::FutureEpoch { current, got });
+        }
+        let (current, got) = (state.meta().generation(), update.generation);
+        if got != current {
+            return Err(BlobRefusal::Generation { current, got });
+        }
+        if update.proof != ProofSlot::None {
+            return Err(BlobRefusal::UnexpectedProof);
+        }
+        let SealedPayload::Clear(frame) = &update.payload;
+        DeltaPayload::open(frame, &update.update_hash, &rules.schema)?;
+        Ok(update)
+    }
+
+    /// Takes a blob that this validator asked for. Its name is its hash, so nothing else needs to be checked
+    /// here: the commitment that names it was ordered.
+    pub(super) fn take_wanted(&mut self, bytes: Vec<u8>) -> Result<Storing, BlobRefusal> {
+        let blob = Digest::of_blob(&bytes);
+        if !self.is_wanted(&blob) {
+            return Err(BlobRefusal::NotWanted(blob));
+        }
+        self.no_longer_wanted(&blob);
+        Ok(self.store(blob, bytes))
+    }
+
+    fn store(&mut self, blob: Digest, bytes: Vec<u8>) -> Storing {
+        if self.blobs.contains_key(&blob) {
+            return None;
+        }
+        self.storing.insert(blob, bytes.clone());
+        Some((DurableToken::Blob(blob), DurableRecord::Blob(bytes)))
+    }
+
+    /// A blob is durable: it counts from now on.
+    pub(super) fn keep_blob(&mut self, blob: Digest) {
+        if let Some(bytes) = self.storing.remove(&blob) {
+            self.blobs.insert(blob, bytes);
+        }
+    }
+}
