@@ -1,0 +1,400 @@
+//! The simulated world: validators, sites and governors, driven by one event queue.
+//!
+//! Nodes meet only through encoded frames on the simulated network and through `Persist` effects on the
+//! simulated disk; nobody calls anybody. Everything that happens follows from the scenario and the seed.
+
+mod network;
+mod queue;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use consensus_pbft::{ReplicaError, ReplicaId, Settings, SettingsError};
+use federation_proto::codec::Canonical;
+use federation_proto::{Digest, LogicalTime, Name, SecretKey};
+use governance::follower::{Follower, FollowerRefusal};
+use governance::governor::{Governor, GovernorRefusal};
+use governance::participant::{Participant, ParticipantInput};
+use governance::validator::{
+    DurableToken, Validator, ValidatorEffect, ValidatorInput, ValidatorKeys,
+};
+use governance::wire::{Frame, Outgoing, Recipient};
+use meta_core::rng::Stream;
+use thiserror::Error;
+
+use crate::founding::Founding;
+use crate::keys::KeyRing;
+use crate::scenario::Scenario;
+use network::Network;
+use queue::EventQueue;
+
+/// Milliseconds between two ticks of a site's agent.
+const TICK_MS: u64 = 1_000;
+/// Milliseconds between two wakes of a validator that nothing else woke.
+const HEARTBEAT_MS: u64 = 1_000;
+/// Events after which a run that gets nowhere is stopped.
+const MAX_EVENTS_PER_STEP: u64 = 5_000_000;
+
+/// What can happen.
+#[derive(Debug)]
+enum Event {
+    Deliver { to: Name, bytes: Vec<u8> },
+    Durable { validator: Name, token: DurableToken },
+    Wake { validator: Name, again: bool },
+    Tick { site: Name },
+    Submit { site: Name, blob: Vec<u8> },
+    Join { site: Name, nonce: [u8; 32] },
+}
+
+/// The world.
+#[derive(Debug)]
+pub(crate) struct World {
+    queue: EventQueue<Event>,
+    network: Network,
+    validators: BTreeMap<Name, Validator>,
+    sites: BTreeMap<Name, Participant>,
+    governors: BTreeMap<Name, Governor>,
+    validator_names: Vec<Name>,
+    governor_names: Vec<Name>,
+    refusals: Vec<String>,
+}
+
+/// Why a world stopped.
+#[derive(Debug, Error)]
+pub enum WorldError {
+    /// Replica settings are refused.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A replica is refused.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+    /// A validator halted.
+    #[error("{validator} halted at {at} ms: {cause}")]
+    Halted {
+        /// Which.
+        validator: Name,
+        /// When.
+        at: LogicalTime,
+        /// Why.
+        cause: String,
+    },
+    /// A site refused what a quorum certified.
+    #[error("{site} halted at {at} ms: {cause}")]
+    Follower {
+        /// Which.
+        site: Name,
+        /// When.
+        at: LogicalTime,
+        /// Why.
+        cause: FollowerRefusal,
+    },
+    /// A governor refused what a quorum certified.
+    #[error("{governor} halted at {at} ms: {cause}")]
+    Governor {
+        /// Which.
+        governor: Name,
+        /// When.
+        at: LogicalTime,
+        /// Why.
+        cause: GovernorRefusal,
+    },
+    /// A node sent bytes that are no frame.
+    #[error("a frame for {to} does not decode: {cause}")]
+    Frame {
+        /// The receiver.
+        to: Name,
+        /// Why.
+        cause: federation_proto::codec::CodecError,
+    },
+    /// Time ran out before something had to happen.
+    #[error("nothing more can happen by {at} ms: {waiting_for} (last refusal: {last_refusal})")]
+    Stuck {
+        /// Logical time.
+        at: LogicalTime,
+        /// What was waited for.
+        waiting_for: &'static str,
+        /// The last thing a validator refused.
+        last_refusal: String,
+    },
+}
+
+impl World {
+    pub(crate) fn new(
+        scenario: &Scenario,
+        seed: u64,
+        founding: &Founding,
+        keys: &KeyRing,
+    ) -> Result<Self, WorldError> {
+        let document = scenario.document();
+        let mut regions: BTreeMap<Name, Name> = BTreeMap::new();
+        regions.extend(
+            document.validators.iter().map(|node| (node.name.clone(), node.region.clone())),
+        );
+        regions.extend(document.sites.iter().map(|site| (site.name.clone(), site.region.clone())));
+        let faults = &document.faults;
+        let silent: BTreeSet<Name> = faults
+            .silent_validators
+            .iter()
+            .chain(&faults.silent_governors)
+            .chain(&faults.silent_sites)
+            .cloned()
+            .collect();
+        let mut world = Self {
+            queue: EventQueue::new(),
+            network: Network::new(document.network, regions, silent, seed),
+            validators: BTreeMap::new(),
+            sites: BTreeMap::new(),
+            governors: BTreeMap::new(),
+            validator_names: Vec::new(),
+            governor_names: Vec::new(),
+            refusals: Vec::new(),
+        };
+        world.settle_validators(scenario, founding, keys)?;
+        world.settle_governors(founding, keys);
+        world.settle_sites(scenario, seed, founding, keys);
+        Ok(world)
+    }
+
+    fn settle_validators(
+        &mut self,
+        scenario: &Scenario,
+        founding: &Founding,
+        keys: &KeyRing,
+    ) -> Result<(), WorldError> {
+        let settings = Settings::default().validate()?;
+        for (index, spec) in (0u16..).zip(&scenario.document().validators) {
+            let owner = spec.name.as_str();
+            let keys = ValidatorKeys {
+                identity: keys.key(owner),
+                consensus: keys.key(owner),
+                log: keys.key(owner),
+            };
+            let id = ReplicaId::new(index);
+            let validator = Validator::new(
+                founding.committee.clone(),
+                id,
+                keys,
+                settings,
+                founding.executor(),
+            )?;
+            self.validator_names.push(spec.name.clone());
+            self.validators.insert(spec.name.clone(), validator);
+            let wake = Event::Wake { validator: spec.name.clone(), again: true };
+            self.queue.schedule(LogicalTime::new(HEARTBEAT_MS), wake);
+        }
+        Ok(())
+    }
+
+    fn settle_governors(&mut self, founding: &Founding, keys: &KeyRing) {
+        for governor in founding.rules.roster.governors() {
+            let name = &governor.record.name;
+            let follower = Follower::new(founding.committee.clone(), founding.executor());
+            let desk = Governor::new(keys.key(name.as_str()), keys.key(name.as_str()), follower);
+            self.governor_names.push(name.clone());
+            self.governors.insert(name.clone(), desk);
+        }
+    }
+
+    fn settle_sites(
+        &mut self,
+        scenario: &Scenario,
+        seed: u64,
+        founding: &Founding,
+        keys: &KeyRing,
+    ) {
+        for site in &scenario.document().sites {
+            let owner = site.name.as_str();
+            let follower = Follower::new(founding.committee.clone(), founding.executor());
+            let transport =
+                SecretKey::<federation_proto::keys::Transport>::public(&keys.key(owner));
+            let agent = Participant::new(site.name.clone(), keys.key(owner), transport, follower);
+            self.sites.insert(site.name.clone(), agent);
+            let parts: [&[u8]; 2] = [&seed.to_le_bytes(), owner.as_bytes()];
+            let nonce = Stream::new("simulator/nonce", &parts).bytes32();
+            let join = Event::Join { site: site.name.clone(), nonce };
+            self.queue.schedule(LogicalTime::new(1), join);
+            let tick = Event::Tick { site: site.name.clone() };
+            self.queue.schedule(LogicalTime::new(TICK_MS), tick);
+        }
+    }
+
+    /// Logical time.
+    pub(crate) fn now(&self) -> LogicalTime {
+        self.queue.now()
+    }
+
+    /// Hash over every frame.
+    pub(crate) fn trace(&self) -> Digest {
+        self.network.trace()
+    }
+
+    /// Frames and bytes sent.
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        self.network.traffic()
+    }
+
+    /// Keeps a copy of every frame.
+    pub(crate) fn tap(&mut self) {
+        self.network.tap();
+    }
+
+    /// The kept frames.
+    pub(crate) fn tapped(&self) -> &[Vec<u8>] {
+        self.network.tapped()
+    }
+
+    /// What validators refused, oldest first.
+    pub(crate) fn refusals(&self) -> &[String] {
+        &self.refusals
+    }
+
+    /// The validator that exports artifacts: the first one.
+    pub(crate) fn exporter(&self) -> Option<&Validator> {
+        self.validators.get(self.validator_names.first()?)
+    }
+
+    /// A site's agent.
+    pub(crate) fn site(&self, name: &Name) -> Option<&Participant> {
+        self.sites.get(name)
+    }
+
+    /// All sites' agents.
+    pub(crate) fn sites(&self) -> impl Iterator<Item = (&Name, &Participant)> {
+        self.sites.iter()
+    }
+
+    /// Whether nothing a node sends arrives.
+    pub(crate) fn is_silent(&self, name: &Name) -> bool {
+        self.network.is_silent(name)
+    }
+
+    /// Lets a site submit an update at a time.
+    pub(crate) fn submit_at(&mut self, at: LogicalTime, site: &Name, blob: Vec<u8>) {
+        self.queue.schedule(at, Event::Submit { site: site.clone(), blob });
+    }
+
+    /// Runs until `done` or, failing that, until `deadline`.
+    pub(crate) fn run_until(
+        &mut self,
+        deadline: LogicalTime,
+        waiting_for: &'static str,
+        done: impl Fn(&Self) -> bool,
+    ) -> Result<(), WorldError> {
+        let mut events = 0;
+        while !done(self) {
+            let in_time = self.queue.next_time().is_some_and(|next| next <= deadline);
+            if !in_time || events >= MAX_EVENTS_PER_STEP {
+                let last_refusal = self.refusals.last().cloned().unwrap_or_else(|| "none".into());
+                return Err(WorldError::Stuck { at: self.now(), waiting_for, last_refusal });
+            }
+            if let Some(event) = self.queue.next() {
+                self.happen(event)?;
+            }
+            events += 1;
+        }
+        Ok(())
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), WorldError> {
+        match event {
+            Event::Deliver { to, bytes } => self.deliver(to, &bytes),
+            Event::Durable { validator, token } => {
+                self.tell_validator(&validator, ValidatorInput::Persisted(token))
+            }
+            Event::Wake { validator, again } => {
+                if again {
+                    let at = self.now().plus_millis(HEARTBEAT_MS);
+                    let wake = Event::Wake { validator: validator.clone(), again };
+                    self.queue.schedule(at, wake);
+                }
+                self.tell_validator(&validator, ValidatorInput::Wake)
+            }
+            Event::Tick { site } => {
+                let at = self.now().plus_millis(TICK_MS);
+                self.queue.schedule(at, Event::Tick { site: site.clone() });
+                self.tell_site(&site, ParticipantInput::Tick)
+            }
+            Event::Submit { site, blob } => self.tell_site(&site, ParticipantInput::Submit(blob)),
+            Event::Join { site, nonce } => self.tell_site(&site, ParticipantInput::Join { nonce }),
+        }
+    }
+
+    fn deliver(&mut self, to: Name, bytes: &[u8]) -> Result<(), WorldError> {
+        let frame = Frame::from_canonical(bytes);
+        let frame = frame.map_err(|cause| WorldError::Frame { to: to.clone(), cause })?;
+        if self.validators.contains_key(&to) {
+            self.tell_validator(&to, ValidatorInput::Frame(frame))
+        } else if self.sites.contains_key(&to) {
+            self.tell_site(&to, ParticipantInput::Frame(frame))
+        } else {
+            self.tell_governor(&to, frame)
+        }
+    }
+
+    fn tell_validator(&mut self, name: &Name, input: ValidatorInput) -> Result<(), WorldError> {
+        let now = self.now();
+        let Some(validator) = self.validators.get_mut(name) else { return Ok(()) };
+        for effect in validator.handle(now, input) {
+            match effect {
+                ValidatorEffect::Persist { token, .. } => {
+                    let at = self.network.write(now);
+                    self.queue.schedule(at, Event::Durable { validator: name.clone(), token });
+                }
+                ValidatorEffect::Send(outgoing) => self.send(name, &outgoing),
+                ValidatorEffect::WakeAt(at) => {
+                    let wake = Event::Wake { validator: name.clone(), again: false };
+                    self.queue.schedule(at, wake);
+                }
+                ValidatorEffect::Refused(refusal) => {
+                    self.refusals.push(format!("{now} ms {name}: {refusal}"));
+                }
+                ValidatorEffect::Evidence(evidence) => {
+                    self.refusals.push(format!("{now} ms {name}: evidence {evidence:?}"));
+                }
+                ValidatorEffect::Halt(cause) => {
+                    let (validator, cause) = (name.clone(), cause.to_string());
+                    return Err(WorldError::Halted { validator, at: now, cause });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_site(&mut self, name: &Name, input: ParticipantInput) -> Result<(), WorldError> {
+        let now = self.now();
+        let Some(site) = self.sites.get_mut(name) else { return Ok(()) };
+        let frames = site.handle(now, input);
+        let frames =
+            frames.map_err(|cause| WorldError::Follower { site: name.clone(), at: now, cause })?;
+        frames.iter().for_each(|outgoing| self.send(name, outgoing));
+        Ok(())
+    }
+
+    fn tell_governor(&mut self, name: &Name, frame: Frame) -> Result<(), WorldError> {
+        let now = self.now();
+        let Some(governor) = self.governors.get_mut(name) else { return Ok(()) };
+        match governor.handle(frame) {
+            Ok(frames) => frames.iter().for_each(|outgoing| self.send(name, outgoing)),
+            Err(cause @ GovernorRefusal::Follower(_)) => {
+                return Err(WorldError::Governor { governor: name.clone(), at: now, cause });
+            }
+            Err(refusal) => self.refusals.push(format!("{now} ms {name}: {refusal}")),
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, from: &Name, outgoing: &Outgoing) {
+        let receivers: &[Name] = match &outgoing.to {
+            Recipient::Node(name) => core::slice::from_ref(name),
+            Recipient::Validators => &self.validator_names,
+            Recipient::Governors => &self.governor_names,
+        };
+        let bytes = outgoing.frame.to_canonical();
+        let now = self.queue.now();
+        for to in receivers.iter().filter(|to| *to != from) {
+            if let Some(at) = self.network.send(now, from, to, &bytes) {
+                let event = Event::Deliver { to: to.clone(), bytes: bytes.clone() };
+                self.queue.schedule(at, event);
+            }
+        }
+    }
+}
