@@ -83,11 +83,7 @@ fn genesis() -> Result<Genesis, Box<dyn Error>> {
             role: SiteRole::Edge,
         }],
         governors: vec![governor("ada")?, governor("grace")?],
-        thresholds: Thresholds {
-            document: 2,
-            admission: 2,
-            apply: 2,
-        },
+        thresholds: Thresholds { document: 2, admission: 2, apply: 2 },
         mandate: Mandate {
             first_epoch: FederatedEpoch::new(1),
             last_epoch: FederatedEpoch::new(100),
@@ -194,13 +190,8 @@ fn validator_checks(
     let needed = usize::from(roster.configuration().thresholds.admission);
     session.check_binding()?;
     session.hello.verify(&site.identity, context)?;
-    session
-        .accept
-        .verify(&roster.admission_keys(), needed, context)?;
+    session.accept.verify(&roster.admission_keys(), needed, context)?;
     let statement = session.statement.verify(&site.identity, context)?;
-    println!(
-        "admitted    {} in session {}",
-        site.record.name, statement.session_id
-    );
+    println!("admitted    {} in session {}", site.record.name, statement.session_id);
     Ok(())
 }

@@ -36,16 +36,10 @@ pub trait Canonical: Serialize + DeserializeOwned {
                 limit: Self::MAX_BYTES,
             });
         }
-        let (value, rest) =
-            postcard::take_from_bytes::<Self>(bytes).map_err(|cause| CodecError::Malformed {
-                what: Self::NAME,
-                cause,
-            })?;
+        let (value, rest) = postcard::take_from_bytes::<Self>(bytes)
+            .map_err(|cause| CodecError::Malformed { what: Self::NAME, cause })?;
         if !rest.is_empty() {
-            return Err(CodecError::TrailingBytes {
-                what: Self::NAME,
-                count: rest.len(),
-            });
+            return Err(CodecError::TrailingBytes { what: Self::NAME, count: rest.len() });
         }
         if value.to_canonical() != bytes {
             return Err(CodecError::NotCanonical { what: Self::NAME });
@@ -118,29 +112,16 @@ mod tests {
         assert_eq!(bytes, [0, 1, 7]);
         assert_eq!(Pair::from_canonical(&bytes), Ok(pair));
         let overlong = [0x80, 0x00, 1, 7];
-        assert_eq!(
-            Pair::from_canonical(&overlong),
-            Err(CodecError::NotCanonical { what: "Pair" })
-        );
+        assert_eq!(Pair::from_canonical(&overlong), Err(CodecError::NotCanonical { what: "Pair" }));
         let trailing = [0, 1, 7, 0];
         assert_eq!(
             Pair::from_canonical(&trailing),
-            Err(CodecError::TrailingBytes {
-                what: "Pair",
-                count: 1
-            })
+            Err(CodecError::TrailingBytes { what: "Pair", count: 1 })
         );
-        assert!(matches!(
-            Pair::from_canonical(&[0, 9, 7]),
-            Err(CodecError::Malformed { .. })
-        ));
+        assert!(matches!(Pair::from_canonical(&[0, 9, 7]), Err(CodecError::Malformed { .. })));
         assert!(matches!(
             Pair::from_canonical(&[0; 65]),
-            Err(CodecError::TooLarge {
-                length: 65,
-                limit: 64,
-                ..
-            })
+            Err(CodecError::TooLarge { length: 65, limit: 64, .. })
         ));
     }
 }

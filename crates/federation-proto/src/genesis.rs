@@ -78,7 +78,7 @@ pub struct ParticipantRecord {
 pub struct GovernorRecord {
     /// Readable name; also the C2SP key name of its notes.
     pub name: Name,
-    /// Organisation; at most one governor of an organisation counts.
+    /// Organisation; it has no other governor, so counting keys counts organisations.
     pub organisation: Name,
     /// Offline document key.
     pub document_key: PublicKey<Document>,
@@ -243,7 +243,10 @@ pub enum RosterError {
     /// One name stands twice.
     #[error("name {0} is used twice")]
     SharedName(Name),
-    /// More governors are demanded than distinct organisations have.
+    /// An organisation has two governors, so that it would count twice.
+    #[error("organisation {0} has two governors; every governing organisation has one")]
+    SharedOrganisation(Name),
+    /// More governors are demanded than there are.
     #[error(
         "{what} threshold {needed} must be between 1 and the {organisations} governing organisations"
     )]
@@ -292,10 +295,7 @@ impl Census {
         key: &PublicKey<R>,
     ) -> Result<VerifyingKey<R>, RosterError> {
         if !self.keys.insert(*key.as_bytes()) {
-            return Err(RosterError::SharedKey {
-                owner: owner.into(),
-                key: key.to_string(),
-            });
+            return Err(RosterError::SharedKey { owner: owner.into(), key: key.to_string() });
         }
         key.check().map_err(|cause| RosterError::WeakKey {
             owner: owner.into(),
@@ -328,10 +328,7 @@ impl Configuration {
         if self.validators.len() < 4 {
             return Err(RosterError::Validators(self.validators.len()));
         }
-        let Mandate {
-            first_epoch: first,
-            last_epoch: last,
-        } = self.mandate;
+        let Mandate { first_epoch: first, last_epoch: last } = self.mandate;
         if first > last {
             return Err(RosterError::Mandate { first, last });
         }
@@ -350,10 +347,7 @@ impl Configuration {
         for record in &self.participants {
             census.name(&record.name)?;
             let identity = census.key(record.name.as_str(), &record.fingerprint)?;
-            participants.push(Participant {
-                identity,
-                record: record.clone(),
-            });
+            participants.push(Participant { identity, record: record.clone() });
         }
         let mut governors = Vec::with_capacity(self.governors.len());
         for record in &self.governors {
@@ -369,38 +363,21 @@ impl Configuration {
         self.check_thresholds()?;
         let artifact = census.key("artifacts", &self.artifact_key)?;
         let digest = self.digest();
-        Ok(Roster {
-            digest,
-            validators,
-            participants,
-            governors,
-            artifact,
-            configuration: self,
-        })
+        Ok(Roster { digest, validators, participants, governors, artifact, configuration: self })
     }
 
     fn check_thresholds(&self) -> Result<(), RosterError> {
-        let organisations: BTreeSet<_> = self
-            .governors
-            .iter()
-            .map(|governor| &governor.organisation)
-            .collect();
-        let Thresholds {
-            document,
-            admission,
-            apply,
-        } = self.thresholds;
-        for (what, needed) in [
-            ("document", document),
-            ("admission", admission),
-            ("apply", apply),
-        ] {
-            if needed == 0 || usize::from(needed) > organisations.len() {
-                return Err(RosterError::Threshold {
-                    what,
-                    needed,
-                    organisations: organisations.len(),
-                });
+        let mut organisations = BTreeSet::new();
+        for governor in &self.governors {
+            if !organisations.insert(&governor.organisation) {
+                return Err(RosterError::SharedOrganisation(governor.organisation.clone()));
+            }
+        }
+        let organisations = organisations.len();
+        let Thresholds { document, admission, apply } = self.thresholds;
+        for (what, needed) in [("document", document), ("admission", admission), ("apply", apply)] {
+            if needed == 0 || usize::from(needed) > organisations {
+                return Err(RosterError::Threshold { what, needed, organisations });
             }
         }
         Ok(())
@@ -440,16 +417,12 @@ impl Roster {
 
     /// The validator with this identity.
     pub fn validator(&self, fingerprint: &NodeFingerprint) -> Option<&Validator> {
-        self.validators
-            .iter()
-            .find(|validator| validator.record.fingerprint == *fingerprint)
+        self.validators.iter().find(|validator| validator.record.fingerprint == *fingerprint)
     }
 
     /// The participant with this identity.
     pub fn participant(&self, fingerprint: &NodeFingerprint) -> Option<&Participant> {
-        self.participants
-            .iter()
-            .find(|participant| participant.record.fingerprint == *fingerprint)
+        self.participants.iter().find(|participant| participant.record.fingerprint == *fingerprint)
     }
 
     /// The PBFT quorum of the committee.
@@ -459,17 +432,11 @@ impl Roster {
 
     /// The checked admission keys.
     pub fn admission_keys(&self) -> Vec<VerifyingKey<Admission>> {
-        self.governors
-            .iter()
-            .map(|governor| governor.admission)
-            .collect()
+        self.governors.iter().map(|governor| governor.admission).collect()
     }
 
     /// The checked document keys.
     pub fn document_keys(&self) -> Vec<VerifyingKey<Document>> {
-        self.governors
-            .iter()
-            .map(|governor| governor.document)
-            .collect()
+        self.governors.iter().map(|governor| governor.document).collect()
     }
 }

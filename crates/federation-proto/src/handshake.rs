@@ -33,11 +33,7 @@ pub struct SoftwareVersion {
 
 impl SoftwareVersion {
     /// The version this crate was built as.
-    pub const CURRENT: Self = Self {
-        major: 0,
-        minor: 1,
-        patch: 0,
-    };
+    pub const CURRENT: Self = Self { major: 0, minor: 1, patch: 0 };
 
     /// Semantic-versioning compatibility [semver.org 2.0.0 §4, §8].
     pub const fn is_compatible_with(&self, other: &Self) -> bool {
@@ -120,13 +116,8 @@ impl FederationAccept {
     /// Answers a hello under given terms.
     pub fn answer(hello: &FederationHello, terms: AcceptTerms) -> Self {
         let hello_hash = hello.hash();
-        let AcceptTerms {
-            epoch,
-            policy_hash,
-            capabilities,
-            not_after_epoch,
-            certificate_hashes,
-        } = terms;
+        let AcceptTerms { epoch, policy_hash, capabilities, not_after_epoch, certificate_hashes } =
+            terms;
         let mut accept = Self {
             session_id: SessionId::new(Digest::ZERO),
             epoch,
@@ -142,10 +133,7 @@ impl FederationAccept {
 
     /// session_id = H(hello ‖ accept without its session id ‖ certificate hashes).
     fn derive_session_id(&self, hello: &FederationHello) -> SessionId {
-        let unnamed = Self {
-            session_id: SessionId::new(Digest::ZERO),
-            ..self.clone()
-        };
+        let unnamed = Self { session_id: SessionId::new(Digest::ZERO), ..self.clone() };
         let [node, federation] = &self.certificate_hashes;
         let parts: [&[u8]; 4] = [
             &hello.to_canonical(),
@@ -309,11 +297,7 @@ impl Requirements<'_> {
         if !offered.is_sorted_by(|a, b| a < b) {
             return Err(HandshakeError::CapabilityOrder);
         }
-        match self
-            .capabilities
-            .iter()
-            .find(|needed| !offered.contains(needed))
-        {
+        match self.capabilities.iter().find(|needed| !offered.contains(needed)) {
             Some(missing) => Err(HandshakeError::MissingCapability(missing.clone())),
             None => Ok(self.capabilities.to_vec()),
         }
@@ -327,43 +311,24 @@ impl SessionOpened {
         let statement = self.statement.claimed();
         let expected = hello.hash();
         if accept.hello_hash != expected {
-            return Err(HandshakeError::OtherHello {
-                expected,
-                got: accept.hello_hash,
-            });
+            return Err(HandshakeError::OtherHello { expected, got: accept.hello_hash });
         }
         let derived = accept.derive_session_id(hello);
         if accept.session_id != derived {
-            return Err(HandshakeError::SessionId {
-                expected: derived,
-                got: accept.session_id,
-            });
+            return Err(HandshakeError::SessionId { expected: derived, got: accept.session_id });
         }
-        if !accept
-            .capabilities
-            .iter()
-            .all(|taken| hello.supported_capabilities.contains(taken))
-        {
+        if !accept.capabilities.iter().all(|taken| hello.supported_capabilities.contains(taken)) {
             return Err(HandshakeError::CapabilityDowngrade);
         }
         let agreements = [
             ("session id", statement.session_id == accept.session_id),
-            (
-                "node fingerprint",
-                statement.node_fingerprint == hello.node_fingerprint,
-            ),
-            (
-                "certificate hash",
-                statement.certificate_hash == accept.certificate_hashes[0],
-            ),
+            ("node fingerprint", statement.node_fingerprint == hello.node_fingerprint),
+            ("certificate hash", statement.certificate_hash == accept.certificate_hashes[0]),
             (
                 "certificate key",
                 accept.certificate_hashes[0] == certificate_hash(&hello.tls_public_key),
             ),
-            (
-                "expiry",
-                statement.not_after_epoch == accept.not_after_epoch,
-            ),
+            ("expiry", statement.not_after_epoch == accept.not_after_epoch),
         ];
         match agreements.iter().find(|(_, agrees)| !agrees) {
             Some((what, _)) => Err(HandshakeError::Statement(what)),

@@ -85,10 +85,7 @@ pub enum KeyError {
 impl<R> PublicKey<R> {
     /// Wraps bytes from outside.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self {
-            bytes,
-            role: PhantomData,
-        }
+        Self { bytes, role: PhantomData }
     }
 
     /// The 32 bytes.
@@ -107,9 +104,7 @@ impl<R: KeyRole> PublicKey<R> {
     ///
     /// `verify_strict` checks none of the last three for A beyond small order, so this is done once here.
     pub fn check(&self) -> Result<VerifyingKey<R>, KeyError> {
-        let point = CompressedEdwardsY(self.bytes)
-            .decompress()
-            .ok_or(KeyError::NotAPoint)?;
+        let point = CompressedEdwardsY(self.bytes).decompress().ok_or(KeyError::NotAPoint)?;
         if point.compress().to_bytes() != self.bytes {
             return Err(KeyError::NotCanonical);
         }
@@ -121,10 +116,7 @@ impl<R: KeyRole> PublicKey<R> {
         }
         let inner = ed25519_dalek::VerifyingKey::from_bytes(&self.bytes)
             .map_err(|_| KeyError::NotAPoint)?;
-        Ok(VerifyingKey {
-            inner,
-            role: PhantomData,
-        })
+        Ok(VerifyingKey { inner, role: PhantomData })
     }
 }
 
@@ -200,9 +192,7 @@ impl<R: KeyRole> VerifyingKey<R> {
     ///
     /// Messages of this protocol go through [`Signed`](crate::signing::Signed); raw text is for C2SP notes.
     pub fn verify_raw(&self, message: &[u8], signature: &Signature) -> bool {
-        self.inner
-            .verify_strict(message, &signature.to_dalek())
-            .is_ok()
+        self.inner.verify_strict(message, &signature.to_dalek()).is_ok()
     }
 }
 
@@ -273,10 +263,7 @@ impl<R: KeyRole> SecretKey<R> {
     /// From 32 secret bytes, which the caller draws from the operating system or, for a synthetic
     /// federation, from [`SecretKey::synthetic`].
     pub fn from_seed(seed: Zeroizing<[u8; 32]>) -> Self {
-        Self {
-            inner: ed25519_dalek::SigningKey::from_bytes(&seed),
-            role: PhantomData,
-        }
+        Self { inner: ed25519_dalek::SigningKey::from_bytes(&seed), role: PhantomData }
     }
 
     /// A key that everybody can derive: H(label, role, owner). It proves consistency, never authorship.

@@ -178,10 +178,7 @@ fn check<T: SignedBody>(
     if key.verify_raw(&preimage, signature) {
         Ok(())
     } else {
-        Err(SignatureError::Invalid {
-            what: T::NAME,
-            key: key.public().to_string(),
-        })
+        Err(SignatureError::Invalid { what: T::NAME, key: key.public().to_string() })
     }
 }
 
@@ -284,22 +281,15 @@ impl<T: SignedBody> Endorsed<T> {
             return Err(SignatureError::Unordered { what: T::NAME });
         }
         for endorsement in &self.endorsements {
-            let key = permitted
-                .iter()
-                .find(|key| key.public() == endorsement.key)
-                .ok_or_else(|| SignatureError::UnknownKey {
-                    what: T::NAME,
-                    key: endorsement.key.to_string(),
+            let key =
+                permitted.iter().find(|key| key.public() == endorsement.key).ok_or_else(|| {
+                    SignatureError::UnknownKey { what: T::NAME, key: endorsement.key.to_string() }
                 })?;
             check(&self.body, &endorsement.signature, key, context)?;
         }
         let valid = self.endorsements.len();
         if valid < needed.max(1) {
-            return Err(SignatureError::BelowThreshold {
-                what: T::NAME,
-                valid,
-                needed,
-            });
+            return Err(SignatureError::BelowThreshold { what: T::NAME, valid, needed });
         }
         Ok(&self.body)
     }

@@ -147,24 +147,12 @@ impl UpdateCommitment {
     ) -> Result<(), &'static str> {
         let truth = Self::new(update, blob_bytes, Vec::new());
         let agreements = [
-            (
-                "federated_epoch",
-                self.federated_epoch == truth.federated_epoch,
-            ),
+            ("federated_epoch", self.federated_epoch == truth.federated_epoch),
             ("generation", self.generation == truth.generation),
-            (
-                "node_fingerprint",
-                self.node_fingerprint == truth.node_fingerprint,
-            ),
+            ("node_fingerprint", self.node_fingerprint == truth.node_fingerprint),
             ("cycle", self.cycle == truth.cycle),
-            (
-                "previous_update",
-                self.previous_update == truth.previous_update,
-            ),
-            (
-                "base_state_hash",
-                self.base_state_hash == truth.base_state_hash,
-            ),
+            ("previous_update", self.previous_update == truth.previous_update),
+            ("base_state_hash", self.base_state_hash == truth.base_state_hash),
             ("update_hash", self.update_hash == truth.update_hash),
             ("blob", self.blob == truth.blob),
             ("blob_len", self.blob_len == truth.blob_len),

@@ -28,10 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|owner| NoteSigner::new(ORIGIN, SecretKey::<LogCheckpoint>::synthetic("demo", owner)))
         .into_iter()
         .collect::<Result<Vec<_>, _>>()?;
-    let keys = signers
-        .iter()
-        .map(NoteSigner::verifier)
-        .collect::<Result<Vec<_>, _>>()?;
+    let keys = signers.iter().map(NoteSigner::verifier).collect::<Result<Vec<_>, _>>()?;
     let federation = FederationId::new(Digest::of_blob(b"genesis of the example"));
 
     let published = publish(federation, &signers)?;
@@ -44,10 +41,7 @@ fn publish(
 ) -> Result<Published, Box<dyn Error>> {
     let mut ledger = Ledger::new(federation);
     for step in 1..=5 {
-        let batch = Batch {
-            batch_time: LogicalTime::new(1000 * step),
-            items: vec![entry(step)],
-        };
+        let batch = Batch { batch_time: LogicalTime::new(1000 * step), items: vec![entry(step)] };
         let execution = Execution {
             sequence: SequenceNumber::new(step),
             config_digest: Digest::of_blob(b"configuration"),
@@ -64,10 +58,7 @@ fn publish(
     let anchor = ledger.anchor(Height::new(5), note, None)?.to_text();
     let mut files = BTreeMap::new();
     for block in ledger.blocks() {
-        files.insert(
-            export::block_path(block.header.height)?,
-            export::encode_block(block)?,
-        );
+        files.insert(export::block_path(block.header.height)?, export::encode_block(block)?);
     }
     Ok(Published { files, anchor })
 }
@@ -85,31 +76,19 @@ fn audit(
     }
     print!("\n{}\n", published.anchor);
     let anchor = Anchor::parse(published.anchor.as_bytes())?;
-    let last = ledger
-        .block(ledger.head().height)
-        .ok_or("an empty export")?;
+    let last = ledger.block(ledger.head().height).ok_or("an empty export")?;
     let verified = anchor.verify(&last.header.to_canonical(), ORIGIN, keys, QUORUM)?;
     let checkpoint = verified.checkpoint();
     if ledger.history().root_at(checkpoint.size())? != checkpoint.root() {
         return Err("the export is not the anchored history".into());
     }
-    println!(
-        "anchored: {} blocks, {} signers",
-        checkpoint.size(),
-        verified.signers().len()
-    );
+    println!("anchored: {} blocks, {} signers", checkpoint.size(), verified.signers().len());
 
     let proof = ledger.prove_entry(Height::new(2), 0, checkpoint.size())?;
     proof.verify(&entry(2), federation, checkpoint)?;
-    println!(
-        "entry 0 of block 2: proven, {} bytes",
-        proof.to_canonical().len()
-    );
+    println!("entry 0 of block 2: proven, {} bytes", proof.to_canonical().len());
     let refused = proof.verify(&entry(3), federation, checkpoint);
-    println!(
-        "another entry in its place: {}",
-        refused.err().ok_or("a forgery was accepted")?
-    );
+    println!("another entry in its place: {}", refused.err().ok_or("a forgery was accepted")?);
     Ok(())
 }
 

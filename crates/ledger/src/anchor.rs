@@ -112,19 +112,9 @@ impl Anchor {
         let claimed = Checkpoint::parse(note.text())?;
         let expected = inclusion_path_length(index, claimed.size())?;
         if path.len() != expected {
-            return Err(ProofError::PathLength {
-                expected,
-                found: path.len(),
-            }
-            .into());
+            return Err(ProofError::PathLength { expected, found: path.len() }.into());
         }
-        Ok(Self {
-            extra,
-            index,
-            path,
-            note,
-            claimed,
-        })
+        Ok(Self { extra, index, path, note, claimed })
     }
 
     /// Reads an anchor file of unknown origin. [`Anchor::to_text`] gives the same bytes back.
@@ -133,10 +123,7 @@ impl Anchor {
     /// Any variant of [`AnchorError`] that concerns form.
     pub fn parse(bytes: &[u8]) -> Result<Self, AnchorError> {
         if bytes.len() > MAX_ANCHOR_BYTES {
-            return Err(AnchorError::TooLarge {
-                length: bytes.len(),
-                limit: MAX_ANCHOR_BYTES,
-            });
+            return Err(AnchorError::TooLarge { length: bytes.len(), limit: MAX_ANCHOR_BYTES });
         }
         let text = std::str::from_utf8(bytes).map_err(|_| AnchorError::NoSeparator)?;
         // No line of the proof is empty, so the first empty line ends it.
@@ -144,9 +131,7 @@ impl Anchor {
         let mut lines = proof.split('\n').peekable();
         let format = lines.next().unwrap_or_default();
         if format != FORMAT_LINE {
-            return Err(AnchorError::Format {
-                found: format.chars().take(40).collect(),
-            });
+            return Err(AnchorError::Format { found: format.chars().take(40).collect() });
         }
         let extra = lines
             .next_if(|line| line.starts_with("extra "))
@@ -218,17 +203,9 @@ impl Anchor {
         let verified = self.verify(leaf, origin, keys, quorum)?;
         let size = verified.checkpoint().size();
         if self.index.checked_add(1) != Some(size) {
-            return Err(ProofError::NotLastLeaf {
-                index: self.index,
-                size,
-            }
-            .into());
+            return Err(ProofError::NotLastLeaf { index: self.index, size }.into());
         }
-        Ok(Frontier::from_last_leaf(
-            LogHash::of_leaf(leaf),
-            size,
-            &self.path,
-        )?)
+        Ok(Frontier::from_last_leaf(LogHash::of_leaf(leaf), size, &self.path)?)
     }
 
     /// Opaque data beside the proof, unauthenticated.
@@ -263,7 +240,5 @@ impl Anchor {
 }
 
 fn parse_extra(encoded: &str) -> Result<Vec<u8>, AnchorError> {
-    base64::decode(encoded).ok_or(AnchorError::Extra {
-        length: encoded.len(),
-    })
+    base64::decode(encoded).ok_or(AnchorError::Extra { length: encoded.len() })
 }

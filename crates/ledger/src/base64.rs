@@ -12,10 +12,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 
 /// Reads what [`encode`] writes and nothing else.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
-    BASE64
-        .decode(text.as_bytes())
-        .ok()
-        .filter(|bytes| BASE64.encode(bytes) == text)
+    BASE64.decode(text.as_bytes()).ok().filter(|bytes| BASE64.encode(bytes) == text)
 }
 
 #[cfg(test)]

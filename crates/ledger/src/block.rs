@@ -141,15 +141,10 @@ impl BlockHeader {
     /// Any variant of [`BlockError`] but that of certificates.
     pub fn check_batch(&self, batch: &Batch) -> Result<(), BlockError> {
         if self.version != BLOCK_VERSION {
-            return Err(BlockError::Version {
-                found: self.version,
-            });
+            return Err(BlockError::Version { found: self.version });
         }
         if self.batch_time != batch.batch_time {
-            return Err(BlockError::BatchTime {
-                header: self.batch_time,
-                batch: batch.batch_time,
-            });
+            return Err(BlockError::BatchTime { header: self.batch_time, batch: batch.batch_time });
         }
         let tree = entry_tree(batch)?;
         if self.entries_count != tree.count() {
@@ -158,17 +153,11 @@ impl BlockHeader {
         }
         let root = tree.root();
         if self.entries_root != root {
-            return Err(BlockError::EntriesRoot {
-                header: self.entries_root,
-                batch: root,
-            });
+            return Err(BlockError::EntriesRoot { header: self.entries_root, batch: root });
         }
         let digest = batch.digest(&self.signing_context(), self.sequence);
         if self.batch_digest != digest {
-            return Err(BlockError::BatchDigest {
-                header: self.batch_digest,
-                batch: digest,
-            });
+            return Err(BlockError::BatchDigest { header: self.batch_digest, batch: digest });
         }
         Ok(())
     }
@@ -176,10 +165,7 @@ impl BlockHeader {
     /// Federation and configuration that the signatures of this block are bound to.
     #[must_use]
     pub fn signing_context(&self) -> SigningContext {
-        SigningContext {
-            federation_id: self.ledger_id,
-            config_digest: self.config_digest,
-        }
+        SigningContext { federation_id: self.ledger_id, config_digest: self.config_digest }
     }
 }
 
@@ -191,9 +177,7 @@ impl BlockFile {
     /// Any variant of [`BlockError`].
     pub fn check(&self) -> Result<(), BlockError> {
         check_certificate(&self.commit_certificate)?;
-        self.checkpoint_certificate
-            .as_deref()
-            .map_or(Ok(()), check_certificate)?;
+        self.checkpoint_certificate.as_deref().map_or(Ok(()), check_certificate)?;
         self.header.check_batch(&self.batch)
     }
 }
@@ -220,9 +204,7 @@ pub fn entry_tree(batch: &Batch) -> Result<BlockTree, BlockError> {
     if length > limit {
         return Err(BlockError::BatchTooLarge { length, limit });
     }
-    Ok(BlockTree::from_entries(
-        batch.items.iter().map(Canonical::to_canonical),
-    )?)
+    Ok(BlockTree::from_entries(batch.items.iter().map(Canonical::to_canonical))?)
 }
 
 pub(crate) fn check_certificate(certificate: &[u8]) -> Result<(), BlockError> {

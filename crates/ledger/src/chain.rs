@@ -128,12 +128,7 @@ impl Ledger {
         batch: Batch,
         commit_certificate: Vec<u8>,
     ) -> Result<LedgerBlockId, AppendError> {
-        self.import(BlockFile {
-            header,
-            batch,
-            commit_certificate,
-            checkpoint_certificate: None,
-        })
+        self.import(BlockFile { header, batch, commit_certificate, checkpoint_certificate: None })
     }
 
     /// Appends a block from an export, with the checkpoint certificate it may carry.
@@ -266,10 +261,7 @@ impl Ledger {
     }
 
     fn existing(&self, height: Height) -> Result<&BlockFile, LedgerError> {
-        self.block(height).ok_or(LedgerError::NoBlock {
-            height,
-            head: self.head.height,
-        })
+        self.block(height).ok_or(LedgerError::NoBlock { height, head: self.head.height })
     }
 
     fn check_follows(&self, header: &BlockHeader) -> Result<(), AppendError> {
@@ -279,34 +271,19 @@ impl Ledger {
             return Err(AppendError::LedgerId { expected, found });
         }
         if header.height != head.height.next() || header.height == head.height {
-            return Err(AppendError::Height {
-                head: head.height,
-                found: header.height,
-            });
+            return Err(AppendError::Height { head: head.height, found: header.height });
         }
         if header.parent != head.id {
-            return Err(AppendError::Parent {
-                head: head.id,
-                found: header.parent,
-            });
+            return Err(AppendError::Parent { head: head.id, found: header.parent });
         }
         if header.sequence <= head.sequence {
-            return Err(AppendError::Sequence {
-                head: head.sequence,
-                found: header.sequence,
-            });
+            return Err(AppendError::Sequence { head: head.sequence, found: header.sequence });
         }
         if header.batch_time <= head.batch_time {
-            return Err(AppendError::BatchTime {
-                head: head.batch_time,
-                found: header.batch_time,
-            });
+            return Err(AppendError::BatchTime { head: head.batch_time, found: header.batch_time });
         }
         if header.epoch < head.epoch {
-            return Err(AppendError::Epoch {
-                head: head.epoch,
-                found: header.epoch,
-            });
+            return Err(AppendError::Epoch { head: head.epoch, found: header.epoch });
         }
         Ok(())
     }

@@ -109,18 +109,12 @@ impl Checkpoint {
     /// [`CheckpointError::Origin`] or [`CheckpointError::EmptyRoot`].
     pub fn new(origin: &str, size: u64, root: LogHash) -> Result<Self, CheckpointError> {
         if !is_key_name(origin) {
-            return Err(CheckpointError::Origin {
-                origin: origin.to_owned(),
-            });
+            return Err(CheckpointError::Origin { origin: origin.to_owned() });
         }
         if size == 0 && root != LogHash::EMPTY_ROOT {
             return Err(CheckpointError::EmptyRoot { found: root });
         }
-        Ok(Self {
-            origin: origin.to_owned(),
-            size,
-            root,
-        })
+        Ok(Self { origin: origin.to_owned(), size, root })
     }
 
     /// Reads a note text. [`Checkpoint::to_text`] gives the same text back.
@@ -130,16 +124,12 @@ impl Checkpoint {
     pub fn parse(text: &str) -> Result<Self, CheckpointError> {
         let lines: Vec<&str> = text.split('\n').collect();
         let [origin, size, root, ""] = lines.as_slice() else {
-            return Err(CheckpointError::Lines {
-                found: lines.len().saturating_sub(1),
-            });
+            return Err(CheckpointError::Lines { found: lines.len().saturating_sub(1) });
         };
-        let size = parse_decimal(size).ok_or_else(|| CheckpointError::Size {
-            text: (*size).to_owned(),
-        })?;
-        let root = LogHash::from_base64(root).ok_or_else(|| CheckpointError::Root {
-            text: (*root).to_owned(),
-        })?;
+        let size = parse_decimal(size)
+            .ok_or_else(|| CheckpointError::Size { text: (*size).to_owned() })?;
+        let root = LogHash::from_base64(root)
+            .ok_or_else(|| CheckpointError::Root { text: (*root).to_owned() })?;
         Self::new(origin, size, root)
     }
 
@@ -191,10 +181,7 @@ impl VerifiedCheckpoint {
             let (expected, found) = (origin.to_owned(), checkpoint.origin);
             return Err(CheckpointError::OtherOrigin { expected, found });
         }
-        Ok(Self {
-            checkpoint,
-            signers,
-        })
+        Ok(Self { checkpoint, signers })
     }
 
     /// What was signed.
@@ -226,19 +213,14 @@ pub fn verify_quorum<R: KeyRole>(
     }
     let signers = note.verified_by(keys)?;
     if signers.len() < quorum {
-        return Err(QuorumError::TooFew {
-            found: signers.len(),
-            needed: quorum,
-        });
+        return Err(QuorumError::TooFew { found: signers.len(), needed: quorum });
     }
     Ok(signers)
 }
 
 /// A decimal that is its own canonical form: ASCII digits, no sign, no leading zero.
 pub(crate) fn parse_decimal(text: &str) -> Option<u64> {
-    text.parse::<u64>()
-        .ok()
-        .filter(|number| number.to_string() == text)
+    text.parse::<u64>().ok().filter(|number| number.to_string() == text)
 }
 
 #[cfg(test)]

@@ -74,9 +74,7 @@ pub fn block_path(height: Height) -> Result<String, ExportError> {
 pub fn parse_block_path(path: &str) -> Option<Height> {
     let digits = path.strip_prefix(BLOCKS)?.strip_suffix(".blk")?;
     let height = Height::new(digits.parse().ok()?);
-    block_path(height)
-        .is_ok_and(|canonical| canonical == path)
-        .then_some(height)
+    block_path(height).is_ok_and(|canonical| canonical == path).then_some(height)
 }
 
 /// Name of the file of a blob.
@@ -101,12 +99,7 @@ pub fn encode_block(block: &BlockFile) -> Result<Vec<u8>, ExportError> {
     let bytes = block.to_canonical();
     if bytes.len() > BlockFile::MAX_BYTES {
         let (what, length, limit) = (BlockFile::NAME, bytes.len(), BlockFile::MAX_BYTES);
-        return Err(CodecError::TooLarge {
-            what,
-            length,
-            limit,
-        }
-        .into());
+        return Err(CodecError::TooLarge { what, length, limit }.into());
     }
     Ok(bytes)
 }
@@ -137,8 +130,5 @@ pub fn check_blob(named: &Digest, bytes: &[u8]) -> Result<(), ExportError> {
     if found == *named {
         return Ok(());
     }
-    Err(ExportError::BlobMismatch {
-        named: *named,
-        found,
-    })
+    Err(ExportError::BlobMismatch { named: *named, found })
 }

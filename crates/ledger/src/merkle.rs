@@ -49,13 +49,7 @@ impl LogHash {
     /// Hash of a leaf: SHA-256(0x00 ‖ leaf) [RFC 6962 §2.1].
     #[must_use]
     pub fn of_leaf(leaf: &[u8]) -> Self {
-        Self(
-            Sha256::new()
-                .chain_update([0x00])
-                .chain_update(leaf)
-                .finalize()
-                .into(),
-        )
+        Self(Sha256::new().chain_update([0x00]).chain_update(leaf).finalize().into())
     }
 
     /// Hash of an inner node: SHA-256(0x01 ‖ left ‖ right) [RFC 6962 §2.1].
@@ -120,10 +114,7 @@ mod tests {
         assert_eq!(text, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
         assert_eq!(LogHash::from_base64(&text), Some(LogHash::EMPTY_ROOT));
         // The last digit carries four bits beyond the hash: U is canonical, V sets a stray bit.
-        assert_eq!(
-            LogHash::from_base64("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFV="),
-            None
-        );
+        assert_eq!(LogHash::from_base64("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFV="), None);
         assert_eq!(LogHash::from_base64(text.trim_end_matches('=')), None);
         assert_eq!(LogHash::from_base64("AAAA"), None);
     }

@@ -147,10 +147,7 @@ impl Note {
         }
         if signatures.len() > MAX_SIGNATURES {
             let found = signatures.len();
-            return Err(NoteError::TooManySignatures {
-                found,
-                limit: MAX_SIGNATURES,
-            });
+            return Err(NoteError::TooManySignatures { found, limit: MAX_SIGNATURES });
         }
         let mut seen = BTreeSet::new();
         for signature in &signatures {
@@ -172,23 +169,15 @@ impl Note {
     /// Every variant of [`NoteError`] that concerns form.
     pub fn parse(bytes: &[u8]) -> Result<Self, NoteError> {
         check_length(bytes.len())?;
-        let note = std::str::from_utf8(bytes).map_err(|e| NoteError::NotUtf8 {
-            valid_up_to: e.valid_up_to(),
-        })?;
+        let note = std::str::from_utf8(bytes)
+            .map_err(|e| NoteError::NotUtf8 { valid_up_to: e.valid_up_to() })?;
         check_text(note)?;
         // The text may hold empty lines, the signature block may not: the last one separates them.
-        let (before, block) = note
-            .rsplit_once("\n\n")
-            .ok_or(NoteError::NoSignatureBlock)?;
-        let block = block
-            .strip_suffix('\n')
-            .ok_or(NoteError::NoSignatureBlock)?;
+        let (before, block) = note.rsplit_once("\n\n").ok_or(NoteError::NoSignatureBlock)?;
+        let block = block.strip_suffix('\n').ok_or(NoteError::NoSignatureBlock)?;
         let found = block.split('\n').count();
         if found > MAX_SIGNATURES {
-            return Err(NoteError::TooManySignatures {
-                found,
-                limit: MAX_SIGNATURES,
-            });
+            return Err(NoteError::TooManySignatures { found, limit: MAX_SIGNATURES });
         }
         let signatures = block
             .split('\n')
@@ -234,9 +223,8 @@ impl Note {
     ) -> Result<BTreeSet<PublicKey<R>>, NoteError> {
         let mut signers = BTreeSet::new();
         for signature in &self.signatures {
-            let mut named = keys
-                .iter()
-                .filter(|key| key.name() == signature.name && key.id() == signature.id);
+            let mut named =
+                keys.iter().filter(|key| key.name() == signature.name && key.id() == signature.id);
             let Some(key) = named.next() else { continue };
             let (name, id) = (signature.name.clone(), key::hex_id(signature.id));
             if named.any(|other| other.public() != key.public()) {
@@ -281,17 +269,13 @@ impl NoteSignature {
             .and_then(|rest| rest.split_once(' '))
             .ok_or_else(|| malformed.clone())?;
         if !key::is_key_name(name) {
-            return Err(NoteError::KeyName {
-                name: name.to_owned(),
-            });
+            return Err(NoteError::KeyName { name: name.to_owned() });
         }
         let decoded = base64::decode(encoded).ok_or_else(|| malformed.clone())?;
         match decoded.split_first_chunk::<4>() {
-            Some((id, bytes)) if !bytes.is_empty() => Ok(Self {
-                name: name.to_owned(),
-                id: *id,
-                bytes: bytes.to_vec(),
-            }),
+            Some((id, bytes)) if !bytes.is_empty() => {
+                Ok(Self { name: name.to_owned(), id: *id, bytes: bytes.to_vec() })
+            }
             _ => Err(malformed),
         }
     }
@@ -305,10 +289,7 @@ impl NoteSignature {
 
 fn check_length(length: usize) -> Result<(), NoteError> {
     if length > MAX_NOTE_BYTES {
-        return Err(NoteError::TooLarge {
-            length,
-            limit: MAX_NOTE_BYTES,
-        });
+        return Err(NoteError::TooLarge { length, limit: MAX_NOTE_BYTES });
     }
     Ok(())
 }
@@ -316,14 +297,8 @@ fn check_length(length: usize) -> Result<(), NoteError> {
 /// C0 characters are banned by the specification, DEL and C1 by us: a reader must see what was
 /// signed, not what an escape sequence makes of it.
 fn check_text(text: &str) -> Result<(), NoteError> {
-    match text
-        .char_indices()
-        .find(|(_, c)| c.is_control() && *c != '\n')
-    {
-        Some((position, c)) => Err(NoteError::ControlCharacter {
-            code: c.into(),
-            position,
-        }),
+    match text.char_indices().find(|(_, c)| c.is_control() && *c != '\n') {
+        Some((position, c)) => Err(NoteError::ControlCharacter { code: c.into(), position }),
         None => Ok(()),
     }
 }

@@ -20,9 +20,7 @@ fn all_eight_small_order_points_are_refused() {
 #[test]
 fn a_torsion_tainted_key_is_refused() {
     let bytes = key().public();
-    let point = CompressedEdwardsY(*bytes.as_bytes())
-        .decompress()
-        .expect("a real key");
+    let point = CompressedEdwardsY(*bytes.as_bytes()).decompress().expect("a real key");
     let tainted: EdwardsPoint = point + EIGHT_TORSION[1];
     let tainted = PublicKey::<Identity>::from_bytes(tainted.compress().to_bytes());
     assert_eq!(tainted.check().map(|_| ()), Err(KeyError::Torsion));
@@ -38,9 +36,7 @@ fn non_canonical_and_off_curve_encodings_are_refused() {
     assert_eq!(second_form, Err(KeyError::NotCanonical));
     let mut off_curve = [0; 32];
     off_curve[0] = 2;
-    let off_curve = PublicKey::<Identity>::from_bytes(off_curve)
-        .check()
-        .map(|_| ());
+    let off_curve = PublicKey::<Identity>::from_bytes(off_curve).check().map(|_| ());
     assert_eq!(off_curve, Err(KeyError::NotAPoint));
 }
 
@@ -72,18 +68,10 @@ fn roles_and_owners_give_different_keys() {
     let identity = SecretKey::<Identity>::synthetic("l", "a").public();
     assert_ne!(
         identity.as_bytes(),
-        SecretKey::<Consensus>::synthetic("l", "a")
-            .public()
-            .as_bytes()
+        SecretKey::<Consensus>::synthetic("l", "a").public().as_bytes()
     );
-    assert_ne!(
-        identity,
-        SecretKey::<Identity>::synthetic("l", "b").public()
-    );
-    assert_ne!(
-        identity,
-        SecretKey::<Identity>::synthetic("m", "a").public()
-    );
+    assert_ne!(identity, SecretKey::<Identity>::synthetic("l", "b").public());
+    assert_ne!(identity, SecretKey::<Identity>::synthetic("m", "a").public());
 }
 
 #[test]

@@ -10,11 +10,7 @@ use crate::samples::{self, Outcome, Sample};
 
 /// The law of the codec for any bytes whatever.
 fn check(sample: &Sample, bytes: &[u8]) -> Result<(), String> {
-    let Outcome::Decoded {
-        reencoded,
-        verifies,
-    } = (sample.read)(bytes)
-    else {
+    let Outcome::Decoded { reencoded, verifies } = (sample.read)(bytes) else {
         return Ok(());
     };
     if reencoded != bytes {
@@ -22,10 +18,9 @@ fn check(sample: &Sample, bytes: &[u8]) -> Result<(), String> {
     }
     let authentic = sample.encodings.iter().any(|original| original == bytes);
     match verifies {
-        Some(verified) if verified != authentic => Err(format!(
-            "{}: verified is {verified} where authentic is {authentic}",
-            sample.name
-        )),
+        Some(verified) if verified != authentic => {
+            Err(format!("{}: verified is {verified} where authentic is {authentic}", sample.name))
+        }
         _ => Ok(()),
     }
 }
@@ -60,10 +55,7 @@ fn originals_are_read_back_and_verify() {
         for bytes in &sample.encodings {
             match (sample.read)(bytes) {
                 Outcome::Refused(error) => panic!("{error}"),
-                Outcome::Decoded {
-                    reencoded,
-                    verifies,
-                } => {
+                Outcome::Decoded { reencoded, verifies } => {
                     assert_eq!(&reencoded, bytes, "{}", sample.name);
                     assert_ne!(verifies, Some(false), "{}", sample.name);
                 }
@@ -101,10 +93,7 @@ fn truncated_and_extended_bytes_are_refused() {
                 assert!(refused, "{}: {length} bytes were taken", sample.name);
             }
             let extended = [original.as_slice(), &[0]].concat();
-            let expected = CodecError::TrailingBytes {
-                what: sample.name,
-                count: 1,
-            };
+            let expected = CodecError::TrailingBytes { what: sample.name, count: 1 };
             let Outcome::Refused(error) = (sample.read)(&extended) else {
                 panic!("{}: a trailing byte was taken", sample.name)
             };
@@ -120,11 +109,7 @@ fn oversized_bytes_are_refused_by_length_alone() {
         let Outcome::Refused(error) = (sample.read)(&vec![0xff; length]) else {
             panic!("{}: {length} bytes were taken", sample.name)
         };
-        let expected = CodecError::TooLarge {
-            what: sample.name,
-            length,
-            limit: sample.max_bytes,
-        };
+        let expected = CodecError::TooLarge { what: sample.name, length, limit: sample.max_bytes };
         assert_eq!(error, expected);
     }
 }

@@ -77,26 +77,14 @@ pub(crate) fn configuration() -> Configuration {
         admission_key: public(owner),
         note_key: public(owner),
     };
-    let roles = [
-        SiteRole::Core,
-        SiteRole::Edge,
-        SiteRole::OnPremises,
-        SiteRole::Cloud,
-    ];
+    let roles = [SiteRole::Core, SiteRole::Edge, SiteRole::OnPremises, SiteRole::Cloud];
     Configuration {
         number: 0,
         validators: (1..=4).map(validator).collect(),
         participants: (1..).zip(roles).map(participant).collect(),
         governors: GOVERNORS.map(governor).into(),
-        thresholds: Thresholds {
-            document: 3,
-            admission: 2,
-            apply: 2,
-        },
-        mandate: Mandate {
-            first_epoch: epoch(1),
-            last_epoch: epoch(100),
-        },
+        thresholds: Thresholds { document: 3, admission: 2, apply: 2 },
+        mandate: Mandate { first_epoch: epoch(1), last_epoch: epoch(100) },
         policy_hash: digest("policy"),
         artifact_key: public("artifacts"),
     }
@@ -120,23 +108,13 @@ pub(crate) fn context() -> SigningContext {
 /// The same roster in another federation.
 pub(crate) fn other_federation() -> SigningContext {
     let instance = "baseline seed 2".into();
-    Genesis {
-        instance,
-        ..genesis()
-    }
-    .signing_context()
+    Genesis { instance, ..genesis() }.signing_context()
 }
 
 /// The same federation one configuration later.
 pub(crate) fn other_configuration() -> SigningContext {
-    let next = Configuration {
-        number: 1,
-        ..configuration()
-    };
-    SigningContext {
-        config_digest: next.digest(),
-        ..context()
-    }
+    let next = Configuration { number: 1, ..configuration() };
+    SigningContext { config_digest: next.digest(), ..context() }
 }
 
 pub(crate) fn hello() -> FederationHello {
@@ -176,10 +154,7 @@ pub(crate) fn statement() -> SessionStatement {
         node_fingerprint: public("site-1"),
         certificate_hash: terms().certificate_hashes[0],
         not_after_epoch: epoch(50),
-        transport: TransportRecord::Quic {
-            tls_version: 0x0304,
-            cipher_suite: 0x1301,
-        },
+        transport: TransportRecord::Quic { tls_version: 0x0304, cipher_suite: 0x1301 },
     }
 }
 
@@ -278,16 +253,10 @@ pub(crate) fn update_ref(number: u64) -> UpdateRef {
 }
 
 pub(crate) fn absences() -> Vec<Absence> {
-    let absent = |(owner, reason)| Absence {
-        node_fingerprint: public(owner),
-        reason,
-    };
-    [
-        ("site-3", AbsenceReason::NoCommitment),
-        ("site-4", AbsenceReason::NoSession),
-    ]
-    .map(absent)
-    .into()
+    let absent = |(owner, reason)| Absence { node_fingerprint: public(owner), reason };
+    [("site-3", AbsenceReason::NoCommitment), ("site-4", AbsenceReason::NoSession)]
+        .map(absent)
+        .into()
 }
 
 /// An alignment in which every reason to discard occurs.
@@ -301,15 +270,9 @@ pub(crate) fn alignment() -> AlignmentRecord {
         DiscardReason::IncompatibleSchema,
         DiscardReason::InvalidPayload,
     ];
-    let discard = |(number, reason)| DiscardedUpdate {
-        update: update_ref(number),
-        reason,
-    };
+    let discard = |(number, reason)| DiscardedUpdate { update: update_ref(number), reason };
     AlignmentRecord {
-        aligned: vec![AlignedUpdate {
-            update: update_ref(1),
-            staleness: 1,
-        }],
+        aligned: vec![AlignedUpdate { update: update_ref(1), staleness: 1 }],
         discarded: (2..).zip(reasons).map(discard).collect(),
     }
 }

@@ -51,15 +51,10 @@ fn negotiate(hello: &FederationHello) -> Result<Vec<Name>, HandshakeError> {
 fn admit(session: &SessionOpened, context: &SigningContext) -> Result<SessionId, Refusal> {
     let roster = roster();
     let node = session.hello.claimed().node_fingerprint;
-    let identity = roster
-        .participant(&node)
-        .ok_or(Refusal::UnknownNode)?
-        .identity;
+    let identity = roster.participant(&node).ok_or(Refusal::UnknownNode)?.identity;
     let needed = usize::from(roster.configuration().thresholds.admission);
     let hello = session.hello.clone().verify(&identity, context)?;
-    let accept = session
-        .accept
-        .verify(&roster.admission_keys(), needed, context)?;
+    let accept = session.accept.verify(&roster.admission_keys(), needed, context)?;
     session.statement.clone().verify(&identity, context)?;
     session.check_binding()?;
     negotiate(&hello)?;
@@ -77,10 +72,7 @@ fn forged(what: &'static str, key: impl ToString) -> Result<SessionId, Refusal> 
 
 #[test]
 fn a_handshake_opens_the_session_that_both_sides_named() {
-    assert_eq!(
-        admit(&good(), &fixture::context()),
-        Ok(fixture::session_id())
-    );
+    assert_eq!(admit(&good(), &fixture::context()), Ok(fixture::session_id()));
     assert_eq!(negotiate(&fixture::hello()), Ok(required()));
 }
 
@@ -209,10 +201,8 @@ fn a_hello_for_another_federation_or_committee_is_refused() {
 
     let mut smaller = fixture::configuration();
     smaller.validators.pop();
-    let hello = FederationHello {
-        validator_set_hash: smaller.validator_set_hash(),
-        ..fixture::hello()
-    };
+    let hello =
+        FederationHello { validator_set_hash: smaller.validator_set_hash(), ..fixture::hello() };
     let refusal = HandshakeError::ValidatorSet {
         expected: fixture::configuration().validator_set_hash(),
         got: hello.validator_set_hash,
@@ -222,18 +212,12 @@ fn a_hello_for_another_federation_or_committee_is_refused() {
 
 #[test]
 fn an_old_statement_takes_up_no_new_session() {
-    let hello = FederationHello {
-        nonce: [1; 32],
-        ..fixture::hello()
-    };
+    let hello = FederationHello { nonce: [1; 32], ..fixture::hello() };
     let accept = FederationAccept::answer(&hello, fixture::terms());
     assert_ne!(accept.session_id, fixture::session_id());
     let session = fixture::session(hello, accept, fixture::statement());
     let refusal = HandshakeError::Statement("session id");
-    assert_eq!(
-        admit(&session, &fixture::context()),
-        Err(Refusal::Handshake(refusal))
-    );
+    assert_eq!(admit(&session, &fixture::context()), Err(Refusal::Handshake(refusal)));
 }
 
 #[test]
@@ -245,15 +229,10 @@ fn a_handshake_said_twice_names_the_same_session() {
 
 #[test]
 fn a_stranger_is_not_admitted() {
-    let hello = FederationHello {
-        node_fingerprint: fixture::public("stranger"),
-        ..fixture::hello()
-    };
+    let hello =
+        FederationHello { node_fingerprint: fixture::public("stranger"), ..fixture::hello() };
     let session = fixture::session(hello, fixture::accept(), fixture::statement());
-    assert_eq!(
-        admit(&session, &fixture::context()),
-        Err(Refusal::UnknownNode)
-    );
+    assert_eq!(admit(&session, &fixture::context()), Err(Refusal::UnknownNode));
 }
 
 #[test]
@@ -261,15 +240,8 @@ fn one_governor_admits_nobody() {
     let mut session = good();
     let one = session.accept.endorsements()[..1].to_vec();
     session.accept = Endorsed::from_parts(fixture::accept(), one);
-    let refusal = SignatureError::BelowThreshold {
-        what: "FederationAccept",
-        valid: 1,
-        needed: 2,
-    };
-    assert_eq!(
-        admit(&session, &fixture::context()),
-        Err(Refusal::Signature(refusal))
-    );
+    let refusal = SignatureError::BelowThreshold { what: "FederationAccept", valid: 1, needed: 2 };
+    assert_eq!(admit(&session, &fixture::context()), Err(Refusal::Signature(refusal)));
 }
 
 #[test]
@@ -277,10 +249,7 @@ fn capabilities_are_never_taken_beyond_the_offer() {
     let mut terms = fixture::terms();
     terms.capabilities.push(fixture::name("zz-unoffered"));
     let accept = FederationAccept::answer(&fixture::hello(), terms);
-    let statement = SessionStatement {
-        session_id: accept.session_id,
-        ..fixture::statement()
-    };
+    let statement = SessionStatement { session_id: accept.session_id, ..fixture::statement() };
     let session = fixture::session(fixture::hello(), accept, statement);
     let refusal = Err(HandshakeError::CapabilityDowngrade);
     assert_eq!(session.check_binding(), refusal);
@@ -309,11 +278,7 @@ fn capabilities_have_one_order() {
 
 #[test]
 fn versions_are_compatible_as_semantic_versioning_says() {
-    let version = |(major, minor, patch)| SoftwareVersion {
-        major,
-        minor,
-        patch,
-    };
+    let version = |(major, minor, patch)| SoftwareVersion { major, minor, patch };
     let table = [
         ((0, 1, 0), (0, 1, 9), true),
         ((0, 1, 0), (0, 2, 0), false),
@@ -331,38 +296,22 @@ fn versions_are_compatible_as_semantic_versioning_says() {
 #[test]
 fn a_node_of_an_incompatible_version_is_refused() {
     let expected = SoftwareVersion::CURRENT;
-    let got = SoftwareVersion {
-        major: expected.major + 1,
-        ..expected
-    };
-    let hello = FederationHello {
-        software_version: got,
-        ..fixture::hello()
-    };
+    let got = SoftwareVersion { major: expected.major + 1, ..expected };
+    let hello = FederationHello { software_version: got, ..fixture::hello() };
     let refusal = HandshakeError::Version { expected, got };
     assert_eq!(negotiate(&hello), Err(refusal));
 }
 
 #[test]
 fn the_current_version_is_the_one_of_the_package() {
-    let SoftwareVersion {
-        major,
-        minor,
-        patch,
-    } = SoftwareVersion::CURRENT;
-    assert_eq!(
-        format!("{major}.{minor}.{patch}"),
-        env!("CARGO_PKG_VERSION")
-    );
+    let SoftwareVersion { major, minor, patch } = SoftwareVersion::CURRENT;
+    assert_eq!(format!("{major}.{minor}.{patch}"), env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
 fn the_federation_id_covers_the_whole_genesis() {
     let base = fixture::genesis();
-    let configuration = Configuration {
-        number: 1,
-        ..base.configuration.clone()
-    };
+    let configuration = Configuration { number: 1, ..base.configuration.clone() };
     let changed = crate::fixture::changed!(base.clone() => Genesis {
         kind: federation_proto::genesis::FederationKind::Live,
         instance: "another".into(),

@@ -1,8 +1,5 @@
 //! Integration tests of the wire vocabulary, through its public API only.
-#![expect(
-    clippy::expect_used,
-    reason = "a fixture that cannot be made is a failed test"
-)]
+#![expect(clippy::expect_used, reason = "a fixture that cannot be made is a failed test")]
 
 mod codec;
 mod fixture;

@@ -54,10 +54,7 @@ fn with_key(at: usize, bytes: [u8; 32]) -> Configuration {
 }
 
 fn refusal(configuration: Configuration) -> RosterError {
-    configuration
-        .validate()
-        .map(|roster| roster.digest())
-        .expect_err("a bad configuration")
+    configuration.validate().map(|roster| roster.digest()).expect_err("a bad configuration")
 }
 
 #[test]
@@ -66,11 +63,7 @@ fn a_good_configuration_becomes_a_roster() {
     let roster = configuration.clone().validate().expect("a good roster");
     assert_eq!(roster.configuration(), &configuration);
     assert_eq!(roster.digest(), configuration.digest());
-    let sizes = (
-        roster.validators().len(),
-        roster.participants().len(),
-        roster.governors().len(),
-    );
+    let sizes = (roster.validators().len(), roster.participants().len(), roster.governors().len());
     assert_eq!(sizes, (4, 4, 3));
     assert_eq!(roster.quorum(), quorum::quorum(4));
     assert_eq!(slots().len(), 4 * 3 + 4 + 3 * 3 + 1);
@@ -160,11 +153,7 @@ fn thresholds_lie_between_one_and_the_organisations() {
                 "admission" => thresholds.admission = needed,
                 _ => thresholds.apply = needed,
             }
-            let expected = RosterError::Threshold {
-                what,
-                needed,
-                organisations: 3,
-            };
+            let expected = RosterError::Threshold { what, needed, organisations: 3 };
             assert_eq!(refusal(configuration), expected);
         }
     }
@@ -174,11 +163,7 @@ fn thresholds_lie_between_one_and_the_organisations() {
 fn governors_of_one_organisation_count_once() {
     let mut configuration = fixture::configuration();
     configuration.governors[1].organisation = configuration.governors[0].organisation.clone();
-    let expected = RosterError::Threshold {
-        what: "document",
-        needed: 3,
-        organisations: 2,
-    };
+    let expected = RosterError::Threshold { what: "document", needed: 3, organisations: 2 };
     assert_eq!(refusal(configuration), expected);
 }
 
@@ -195,10 +180,7 @@ fn fewer_than_four_validators_are_no_committee() {
 fn a_mandate_does_not_end_before_it_begins() {
     let mut configuration = fixture::configuration();
     configuration.mandate.first_epoch = fixture::epoch(101);
-    let expected = RosterError::Mandate {
-        first: fixture::epoch(101),
-        last: fixture::epoch(100),
-    };
+    let expected = RosterError::Mandate { first: fixture::epoch(101), last: fixture::epoch(100) };
     assert_eq!(refusal(configuration), expected);
     let mut one_epoch = fixture::configuration();
     one_epoch.mandate.first_epoch = fixture::epoch(100);

@@ -52,10 +52,7 @@ fn sample<T: Canonical>(
 ) -> Sample {
     let read = move |bytes: &[u8]| match T::from_canonical(bytes) {
         Err(error) => Outcome::Refused(error),
-        Ok(value) => Outcome::Decoded {
-            reencoded: value.to_canonical(),
-            verifies: verify(value),
-        },
+        Ok(value) => Outcome::Decoded { reencoded: value.to_canonical(), verifies: verify(value) },
     };
     Sample {
         name: T::NAME,
@@ -77,13 +74,9 @@ where
     let key = fixture::secret::<Identity>(signer);
     let verifier = key.public().check().expect("a good key");
     let context = fixture::context();
-    let values: Vec<_> = values
-        .into_iter()
-        .map(|body| Signed::sign(body, &key, &context))
-        .collect();
-    sample(values, move |value: Signed<T>| {
-        Some(value.verify(&verifier, &context).is_ok())
-    })
+    let values: Vec<_> =
+        values.into_iter().map(|body| Signed::sign(body, &key, &context)).collect();
+    sample(values, move |value: Signed<T>| Some(value.verify(&verifier, &context).is_ok()))
 }
 
 fn endorsed_accepts() -> Sample {
@@ -98,10 +91,7 @@ fn endorsed_accepts() -> Sample {
 }
 
 fn hellos() -> [FederationHello; 2] {
-    let other = FederationHello {
-        nonce: [8; 32],
-        ..fixture::hello()
-    };
+    let other = FederationHello { nonce: [8; 32], ..fixture::hello() };
     [fixture::hello(), other]
 }
 
@@ -110,51 +100,30 @@ fn accepts() -> [FederationAccept; 2] {
 }
 
 fn statements() -> [SessionStatement; 2] {
-    let in_process = SessionStatement {
-        transport: TransportRecord::InProcess,
-        ..fixture::statement()
-    };
+    let in_process =
+        SessionStatement { transport: TransportRecord::InProcess, ..fixture::statement() };
     [fixture::statement(), in_process]
 }
 
 /// One request in each lane.
 fn requests() -> [Request; 5] {
-    let lanes = [
-        Lane::Control,
-        Lane::Update,
-        Lane::Consensus,
-        Lane::Governance,
-        Lane::Bulk,
-    ];
-    lanes.map(|lane| Request {
-        lane,
-        sequence: LaneSequence::new(200),
-        ..fixture::request()
-    })
+    let lanes = [Lane::Control, Lane::Update, Lane::Consensus, Lane::Governance, Lane::Bulk];
+    lanes.map(|lane| Request { lane, sequence: LaneSequence::new(200), ..fixture::request() })
 }
 
 fn updates() -> [MetaUpdate; 2] {
-    let next = MetaUpdate {
-        cycle: Cycle::new(12),
-        ..fixture::meta_update()
-    };
+    let next = MetaUpdate { cycle: Cycle::new(12), ..fixture::meta_update() };
     [fixture::meta_update(), next]
 }
 
 fn receipts() -> [BlobReceipt; 2] {
-    let empty = BlobReceipt {
-        blob_len: 0,
-        ..fixture::blob_receipt()
-    };
+    let empty = BlobReceipt { blob_len: 0, ..fixture::blob_receipt() };
     [fixture::blob_receipt(), empty]
 }
 
 fn envelopes() -> [Envelope; 2] {
-    let update = Envelope {
-        kind: PayloadKind::MetaUpdate,
-        payload: Vec::new(),
-        ..fixture::envelope()
-    };
+    let update =
+        Envelope { kind: PayloadKind::MetaUpdate, payload: Vec::new(), ..fixture::envelope() };
     [fixture::envelope(), update]
 }
 
@@ -211,10 +180,7 @@ fn batch_items() -> [BatchItem; 2] {
     let site = fixture::secret::<Identity>("site-1");
     let request = Signed::sign(fixture::request(), &site, &fixture::context());
     let [_, epoch_opened, ..] = entries();
-    [
-        BatchItem::Request(request),
-        BatchItem::Derived(epoch_opened),
-    ]
+    [BatchItem::Request(request), BatchItem::Derived(epoch_opened)]
 }
 
 fn batches() -> [Batch; 2] {
@@ -224,18 +190,12 @@ fn batches() -> [Batch; 2] {
 }
 
 fn geneses() -> [Genesis; 2] {
-    let live = Genesis {
-        kind: FederationKind::Live,
-        ..fixture::genesis()
-    };
+    let live = Genesis { kind: FederationKind::Live, ..fixture::genesis() };
     [fixture::genesis(), live]
 }
 
 fn configurations() -> [Configuration; 2] {
-    let next = Configuration {
-        number: 1,
-        ..fixture::configuration()
-    };
+    let next = Configuration { number: 1, ..fixture::configuration() };
     [fixture::configuration(), next]
 }
 
@@ -244,10 +204,7 @@ fn alignments() -> [AlignmentRecord; 2] {
 }
 
 fn commitments() -> [UpdateCommitment; 2] {
-    let bare = UpdateCommitment {
-        receipts: Vec::new(),
-        ..fixture::commitment()
-    };
+    let bare = UpdateCommitment { receipts: Vec::new(), ..fixture::commitment() };
     [fixture::commitment(), bare]
 }
 

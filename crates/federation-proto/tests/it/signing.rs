@@ -35,10 +35,7 @@ const DOMAINS: [Domain; 13] = [
 ];
 
 fn invalid<T: SignedBody>(key: &VerifyingKey<T::Role>) -> SignatureError {
-    SignatureError::Invalid {
-        what: T::NAME,
-        key: key.public().to_string(),
-    }
+    SignatureError::Invalid { what: T::NAME, key: key.public().to_string() }
 }
 
 /// A signature on `body` is worth something for this body, key, domain, federation and configuration only.
@@ -160,10 +157,7 @@ fn requests_are_bound() {
 
 #[test]
 fn geneses_are_bound() {
-    let next = Configuration {
-        number: 1,
-        ..fixture::configuration()
-    };
+    let next = Configuration { number: 1, ..fixture::configuration() };
     let changed = changed!(fixture::genesis() => Genesis {
         kind: FederationKind::Live,
         instance: String::new(),
@@ -197,9 +191,7 @@ fn an_unreduced_scalar_is_named() {
     bytes[63] |= 0xe0;
     let forged = Signed::from_parts(fixture::blob_receipt(), Signature::from_bytes(&bytes));
     let verifier = key.public().check().expect("a good key");
-    let refusal = SignatureError::NotReduced {
-        what: BlobReceipt::NAME,
-    };
+    let refusal = SignatureError::NotReduced { what: BlobReceipt::NAME };
     assert_eq!(forged.verify(&verifier, &context), Err(refusal));
 }
 
@@ -238,10 +230,7 @@ fn admission_keys() -> Vec<SecretKey<Admission>> {
 }
 
 fn permitted() -> Vec<VerifyingKey<Admission>> {
-    admission_keys()
-        .iter()
-        .map(|key| key.public().check().expect("a good key"))
-        .collect()
+    admission_keys().iter().map(|key| key.public().check().expect("a good key")).collect()
 }
 
 fn endorsements(keys: &[SecretKey<Admission>]) -> Vec<Endorsement<Admission>> {
@@ -270,11 +259,7 @@ fn enough_governors_endorse_in_whatever_order_they_sign() {
 fn too_few_endorsements_are_refused() {
     let keys = admission_keys();
     for valid in 0..2 {
-        let refusal = SignatureError::BelowThreshold {
-            what: "FederationAccept",
-            valid,
-            needed: 2,
-        };
+        let refusal = SignatureError::BelowThreshold { what: "FederationAccept", valid, needed: 2 };
         assert_eq!(endorse(endorsements(&keys[..valid])), Err(refusal));
     }
 }
@@ -283,17 +268,12 @@ fn too_few_endorsements_are_refused() {
 fn a_threshold_of_zero_still_needs_one() {
     let nobody = Endorsed::<FederationAccept>::from_parts(fixture::accept(), Vec::new());
     let verdict = nobody.verify(&permitted(), 0, &fixture::context());
-    assert!(matches!(
-        verdict,
-        Err(SignatureError::BelowThreshold { valid: 0, .. })
-    ));
+    assert!(matches!(verdict, Err(SignatureError::BelowThreshold { valid: 0, .. })));
 }
 
 #[test]
 fn a_key_counts_once_and_in_its_place() {
-    let unordered = SignatureError::Unordered {
-        what: "FederationAccept",
-    };
+    let unordered = SignatureError::Unordered { what: "FederationAccept" };
     let mut list = endorsements(&admission_keys()[..1]);
     list.push(list[0].clone());
     assert_eq!(endorse(list), Err(unordered.clone()));
@@ -307,10 +287,8 @@ fn a_foreign_endorsement_refuses_the_whole() {
     let foreign = fixture::secret::<Admission>("stranger");
     let mut keys = admission_keys();
     keys.push(fixture::secret("stranger"));
-    let refusal = SignatureError::UnknownKey {
-        what: "FederationAccept",
-        key: foreign.public().to_string(),
-    };
+    let refusal =
+        SignatureError::UnknownKey { what: "FederationAccept", key: foreign.public().to_string() };
     assert_eq!(endorse(endorsements(&keys)), Err(refusal));
 }
 

@@ -22,11 +22,8 @@ fn encodings_are_pinned() {
         for (number, bytes) in sample.encodings.iter().enumerate() {
             let (name, length) = (sample.name, bytes.len());
             // The first value in full; the others, which differ in a variant or two, by length and hash.
-            let shown = if number == 0 {
-                hex(bytes)
-            } else {
-                format!("blake3 {}", Digest::of_blob(bytes))
-            };
+            let shown =
+                if number == 0 { hex(bytes) } else { format!("blake3 {}", Digest::of_blob(bytes)) };
             writeln!(text, "{name} #{number}, {length} bytes\n{shown}\n").expect("into a String");
         }
     }
@@ -36,10 +33,7 @@ fn encodings_are_pinned() {
 #[test]
 fn digests_are_pinned() {
     let (genesis, context) = (fixture::genesis(), fixture::context());
-    let batch = Batch {
-        batch_time: LogicalTime::new(5),
-        items: Vec::new(),
-    };
+    let batch = Batch { batch_time: LogicalTime::new(5), items: Vec::new() };
     let aggregate = fixture::aggregated(federation_proto::entry::AggregationRule::Median);
     let table = [
         ("federation id", genesis.federation_id().digest()),
@@ -53,23 +47,15 @@ fn digests_are_pinned() {
         ("aggregate", aggregate.hash()),
         ("batch", batch.digest(&context, SequenceNumber::new(1))),
     ];
-    let lines: Vec<String> = table
-        .iter()
-        .map(|(name, digest)| format!("{name:<14} {digest}"))
-        .collect();
+    let lines: Vec<String> =
+        table.iter().map(|(name, digest)| format!("{name:<14} {digest}")).collect();
     insta::assert_snapshot!("digests", lines.join("\n"));
 }
 
 #[test]
 fn a_batch_digest_is_bound_to_its_place() {
-    let batch = Batch {
-        batch_time: LogicalTime::new(5),
-        items: Vec::new(),
-    };
-    let later = Batch {
-        batch_time: LogicalTime::new(6),
-        ..batch.clone()
-    };
+    let batch = Batch { batch_time: LogicalTime::new(5), items: Vec::new() };
+    let later = Batch { batch_time: LogicalTime::new(6), ..batch.clone() };
     let (context, one) = (fixture::context(), SequenceNumber::new(1));
     let digests = [
         batch.digest(&context, one),

@@ -86,9 +86,7 @@ impl EntryProof {
             return Err(EntryProofError::LedgerId { expected, found });
         }
         if header.height == Height::ZERO {
-            return Err(EntryProofError::Height {
-                found: header.height,
-            });
+            return Err(EntryProofError::Height { found: header.height });
         }
         if self.log_size != checkpoint.size() {
             let (expected, found) = (checkpoint.size(), self.log_size);
@@ -103,14 +101,8 @@ impl EntryProof {
             .map_err(EntryProofError::Entry)?;
         let leaf = LogHash::of_leaf(&header.to_canonical());
         let index = log_index(header.height);
-        verify_inclusion(
-            &leaf,
-            index,
-            self.log_size,
-            &self.log_path,
-            &checkpoint.root(),
-        )
-        .map_err(EntryProofError::Log)
+        verify_inclusion(&leaf, index, self.log_size, &self.log_path, &checkpoint.root())
+            .map_err(EntryProofError::Log)
     }
 }
 

@@ -33,10 +33,7 @@ fn item(epoch: u64) -> BatchItem {
 /// A batch of `count` distinct items at `time`.
 fn batch(time: u64, count: u64) -> Batch {
     let items = (0..count).map(|i| item(time * 1000 + i)).collect();
-    Batch {
-        batch_time: LogicalTime::new(time),
-        items,
-    }
+    Batch { batch_time: LogicalTime::new(time), items }
 }
 
 fn execution(sequence: u64) -> Execution {
@@ -63,14 +60,8 @@ fn signed(checkpoint: &Checkpoint) -> (Note, Vec<crate::NoteKey<LogCheckpoint>>)
     let signer = |owner| NoteSigner::new(ORIGIN, SecretKey::synthetic("chain", owner)).unwrap();
     let signers = ["a", "b", "c"].map(signer);
     let text = checkpoint.to_text();
-    let lines = signers
-        .iter()
-        .map(|signer| signer.sign(&text).unwrap())
-        .collect();
-    let keys = signers
-        .iter()
-        .map(|signer| signer.verifier().unwrap())
-        .collect();
+    let lines = signers.iter().map(|signer| signer.sign(&text).unwrap()).collect();
+    let keys = signers.iter().map(|signer| signer.verifier().unwrap()).collect();
     (Note::new(text, lines).unwrap(), keys)
 }
 
@@ -102,10 +93,7 @@ fn blocks_are_chained_and_found() {
     let mut parent = LedgerBlockId::new(federation("test").digest());
     for (block, h) in ledger.blocks().zip(1..) {
         let id = block.header.id();
-        assert_eq!(
-            (block.header.height, block.header.parent),
-            (Height::new(h), parent)
-        );
+        assert_eq!((block.header.height, block.header.parent), (Height::new(h), parent));
         assert_eq!(ledger.height_of(&id), Some(Height::new(h)));
         assert_eq!(ledger.block(Height::new(h)), Some(block));
         parent = id;
@@ -135,77 +123,35 @@ fn what_does_not_follow_is_refused_and_changes_nothing() {
         refused(|h| h.ledger_id = federation("other")),
         AppendError::LedgerId { expected, found }
     );
-    let height = |found| AppendError::Height {
-        head: Height::new(2),
-        found: Height::new(found),
-    };
+    let height = |found| AppendError::Height { head: Height::new(2), found: Height::new(found) };
     assert_eq!(refused(|h| h.height = Height::new(2)), height(2));
     assert_eq!(refused(|h| h.height = Height::new(4)), height(4));
-    let parent = AppendError::Parent {
-        head: head.id,
-        found: LedgerBlockId::new(Digest::ZERO),
-    };
-    assert_eq!(
-        refused(|h| h.parent = LedgerBlockId::new(Digest::ZERO)),
-        parent
-    );
+    let parent = AppendError::Parent { head: head.id, found: LedgerBlockId::new(Digest::ZERO) };
+    assert_eq!(refused(|h| h.parent = LedgerBlockId::new(Digest::ZERO)), parent);
     let sequence = SequenceNumber::new(4);
-    let same = AppendError::Sequence {
-        head: sequence,
-        found: sequence,
-    };
+    let same = AppendError::Sequence { head: sequence, found: sequence };
     assert_eq!(refused(|h| h.sequence = SequenceNumber::new(4)), same);
     let time = LogicalTime::new(20);
-    let same = AppendError::BatchTime {
-        head: time,
-        found: time,
-    };
+    let same = AppendError::BatchTime { head: time, found: time };
     assert_eq!(refused(|h| h.batch_time = LogicalTime::new(20)), same);
     let (before, now) = (FederatedEpoch::ZERO, FederatedEpoch::new(1));
-    let fell = AppendError::Epoch {
-        head: now,
-        found: before,
-    };
+    let fell = AppendError::Epoch { head: now, found: before };
     assert_eq!(refused(|h| h.epoch = FederatedEpoch::ZERO), fell);
-    assert_eq!(
-        refused(|h| h.version = 2),
-        BlockError::Version { found: 2 }.into()
-    );
-    let count = BlockError::EntriesCount {
-        header: 3,
-        batch: 2,
-    };
+    assert_eq!(refused(|h| h.version = 2), BlockError::Version { found: 2 }.into());
+    let count = BlockError::EntriesCount { header: 3, batch: 2 };
     assert_eq!(refused(|h| h.entries_count = 3), count.into());
-    let root = BlockError::EntriesRoot {
-        header: Digest::ZERO,
-        batch: good.entries_root,
-    };
+    let root = BlockError::EntriesRoot { header: Digest::ZERO, batch: good.entries_root };
     assert_eq!(refused(|h| h.entries_root = Digest::ZERO), root.into());
-    let digest = BlockError::BatchDigest {
-        header: Digest::ZERO,
-        batch: good.batch_digest,
-    };
+    let digest = BlockError::BatchDigest { header: Digest::ZERO, batch: good.batch_digest };
     assert_eq!(refused(|h| h.batch_digest = Digest::ZERO), digest.into());
     let (header, time) = (LogicalTime::new(31), LogicalTime::new(30));
-    let other = BlockError::BatchTime {
-        header,
-        batch: time,
-    };
-    assert_eq!(
-        refused(|h| h.batch_time = LogicalTime::new(31)),
-        other.into()
-    );
+    let other = BlockError::BatchTime { header, batch: time };
+    assert_eq!(refused(|h| h.batch_time = LogicalTime::new(31)), other.into());
     // The voted digest covers sequence and configuration.
     let moved = refused(|h| h.sequence = SequenceNumber::new(7));
-    assert!(matches!(
-        moved,
-        AppendError::Block(BlockError::BatchDigest { .. })
-    ));
+    assert!(matches!(moved, AppendError::Block(BlockError::BatchDigest { .. })));
     let moved = refused(|h| h.config_digest = Digest::ZERO);
-    assert!(matches!(
-        moved,
-        AppendError::Block(BlockError::BatchDigest { .. })
-    ));
+    assert!(matches!(moved, AppendError::Block(BlockError::BatchDigest { .. })));
 }
 
 #[test]
@@ -233,21 +179,10 @@ fn a_checkpoint_certificate_is_attached_once() {
     assert_eq!(ledger.attach_checkpoint(one, vec![1]), Ok(()));
     let present = LedgerError::CheckpointPresent { height: one };
     assert_eq!(ledger.attach_checkpoint(one, vec![2]), Err(present));
-    assert_eq!(
-        ledger.block(one).unwrap().checkpoint_certificate,
-        Some(vec![1])
-    );
-    let missing = |height| {
-        Err(LedgerError::NoBlock {
-            height,
-            head: Height::new(2),
-        })
-    };
+    assert_eq!(ledger.block(one).unwrap().checkpoint_certificate, Some(vec![1]));
+    let missing = |height| Err(LedgerError::NoBlock { height, head: Height::new(2) });
     assert_eq!(ledger.attach_checkpoint(three, vec![1]), missing(three));
-    assert_eq!(
-        ledger.attach_checkpoint(Height::ZERO, vec![1]),
-        missing(Height::ZERO)
-    );
+    assert_eq!(ledger.attach_checkpoint(Height::ZERO, vec![1]), missing(Height::ZERO));
 }
 
 #[test]
@@ -257,62 +192,36 @@ fn entry_proofs_hold_for_their_entry_and_checkpoint_only() {
     let checkpoint = ledger.checkpoint_at(ORIGIN, 5).unwrap();
     let item = |h: u64, k: usize| &ledger.block(Height::new(h)).unwrap().batch.items[k];
     let proof = ledger.prove_entry(Height::new(4), 2, 5).unwrap();
-    assert_eq!(
-        EntryProof::from_canonical(&proof.to_canonical()),
-        Ok(proof.clone())
-    );
+    assert_eq!(EntryProof::from_canonical(&proof.to_canonical()), Ok(proof.clone()));
     assert_eq!(proof.verify(item(4, 2), id, &checkpoint), Ok(()));
     for other in [item(4, 1), item(5, 2)] {
         let refused = proof.verify(other, id, &checkpoint);
-        assert!(matches!(
-            refused,
-            Err(EntryProofError::Entry(ProofError::RootMismatch { .. }))
-        ));
+        assert!(matches!(refused, Err(EntryProofError::Entry(ProofError::RootMismatch { .. }))));
     }
     let later = ledger.checkpoint_at(ORIGIN, 6).unwrap();
-    let refused = Err(EntryProofError::LogSize {
-        expected: 6,
-        found: 5,
-    });
+    let refused = Err(EntryProofError::LogSize { expected: 6, found: 5 });
     assert_eq!(proof.verify(item(4, 2), id, &later), refused);
     let (expected, found) = (federation("other"), id);
     let refused = Err(EntryProofError::LedgerId { expected, found });
-    assert_eq!(
-        proof.verify(item(4, 2), federation("other"), &checkpoint),
-        refused
-    );
+    assert_eq!(proof.verify(item(4, 2), federation("other"), &checkpoint), refused);
     let with = |change: fn(&mut EntryProof)| {
         let mut forged = proof.clone();
         change(&mut forged);
         forged.verify(item(4, 2), id, &checkpoint)
     };
-    let refused = Err(EntryProofError::Height {
-        found: Height::ZERO,
-    });
+    let refused = Err(EntryProofError::Height { found: Height::ZERO });
     assert_eq!(with(|p| p.header.height = Height::ZERO), refused);
-    let refused = Err(EntryProofError::EntriesCount {
-        header: 4,
-        proof: 5,
-    });
+    let refused = Err(EntryProofError::EntriesCount { header: 4, proof: 5 });
     assert_eq!(with(|p| p.entry.count = 5), refused);
     let refused = with(|p| p.header.state_root_after = Digest::ZERO);
-    assert!(matches!(
-        refused,
-        Err(EntryProofError::Log(ProofError::RootMismatch { .. }))
-    ));
+    assert!(matches!(refused, Err(EntryProofError::Log(ProofError::RootMismatch { .. }))));
 }
 
 #[test]
 fn proofs_of_what_does_not_exist_are_refused() {
     let ledger = ledger(3);
-    let missing = LedgerError::NoBlock {
-        height: Height::new(4),
-        head: Height::new(3),
-    };
-    assert_eq!(
-        ledger.prove_entry(Height::new(4), 0, 3),
-        Err(missing.clone())
-    );
+    let missing = LedgerError::NoBlock { height: Height::new(4), head: Height::new(3) };
+    assert_eq!(ledger.prove_entry(Height::new(4), 0, 3), Err(missing.clone()));
     let entry = BlockTreeError::IndexOutOfRange { index: 2, count: 2 };
     assert_eq!(ledger.prove_entry(Height::new(2), 2, 3), Err(entry.into()));
     let early = HistoryError::IndexBeyondSize { index: 2, size: 2 };
@@ -325,22 +234,14 @@ fn proofs_of_what_does_not_exist_are_refused() {
 fn an_anchor_proves_a_block_and_another_history_gets_none() {
     let ledger = ledger(3);
     let (note, keys) = signed(&ledger.checkpoint_at(ORIGIN, 3).unwrap());
-    let anchor = ledger
-        .anchor(Height::new(2), note, Some(b"state".to_vec()))
-        .unwrap();
+    let anchor = ledger.anchor(Height::new(2), note, Some(b"state".to_vec())).unwrap();
     let header = ledger.block(Height::new(2)).unwrap().header;
-    let verified = anchor
-        .verify(&header.to_canonical(), ORIGIN, &keys, 3)
-        .unwrap();
+    let verified = anchor.verify(&header.to_canonical(), ORIGIN, &keys, 3).unwrap();
     assert_eq!(verified.checkpoint().size(), 3);
     let found = LogHash::of_leaf(b"fork");
     let (note, keys) = signed(&Checkpoint::new(ORIGIN, 3, found).unwrap());
     assert!(VerifiedCheckpoint::verify(&note, ORIGIN, &keys, 3).is_ok());
-    let differs = LedgerError::RootDiffers {
-        size: 3,
-        own: ledger.history().root(),
-        found,
-    };
+    let differs = LedgerError::RootDiffers { size: 3, own: ledger.history().root(), found };
     assert_eq!(ledger.anchor(Height::new(2), note, None), Err(differs));
 }
 

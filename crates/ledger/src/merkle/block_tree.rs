@@ -75,22 +75,14 @@ impl BlockTree {
     pub fn from_entries<E: AsRef<[u8]>>(
         entries: impl IntoIterator<Item = E>,
     ) -> Result<Self, BlockTreeError> {
-        let leaves: Vec<[u8; 32]> = entries
-            .into_iter()
-            .map(|entry| EntryHasher::hash(entry.as_ref()))
-            .collect();
+        let leaves: Vec<[u8; 32]> =
+            entries.into_iter().map(|entry| EntryHasher::hash(entry.as_ref())).collect();
         let found = leaves.len();
         let count = u32::try_from(found)
             .ok()
             .filter(|count| *count <= MAX_ENTRIES)
-            .ok_or(BlockTreeError::TooManyEntries {
-                found,
-                limit: MAX_ENTRIES,
-            })?;
-        Ok(Self {
-            tree: MerkleTree::from_leaves(&leaves),
-            count,
-        })
+            .ok_or(BlockTreeError::TooManyEntries { found, limit: MAX_ENTRIES })?;
+        Ok(Self { tree: MerkleTree::from_leaves(&leaves), count })
     }
 
     /// Number of entries.
@@ -102,9 +94,9 @@ impl BlockTree {
     /// The root that the block header carries, bound to the count.
     #[must_use]
     pub fn root(&self) -> Digest {
-        self.tree.root().map_or(EMPTY_ENTRIES_ROOT, |top| {
-            bind_count(self.count, &Digest::from_bytes(top))
-        })
+        self.tree
+            .root()
+            .map_or(EMPTY_ENTRIES_ROOT, |top| bind_count(self.count, &Digest::from_bytes(top)))
     }
 
     /// Proof that entry `index` is in the block.
@@ -113,11 +105,7 @@ impl BlockTree {
     /// [`BlockTreeError::IndexOutOfRange`].
     pub fn prove(&self, index: u32) -> Result<InclusionProof, BlockTreeError> {
         let siblings = self.siblings(&[index])?;
-        Ok(InclusionProof {
-            index,
-            count: self.count,
-            siblings,
-        })
+        Ok(InclusionProof { index, count: self.count, siblings })
     }
 
     /// One proof for several entries, smaller than their single proofs.
@@ -130,11 +118,7 @@ impl BlockTree {
             return Err(BlockTreeError::Indices);
         }
         let siblings = self.siblings(indices)?;
-        Ok(MultiProof {
-            indices: indices.to_vec(),
-            count: self.count,
-            siblings,
-        })
+        Ok(MultiProof { indices: indices.to_vec(), count: self.count, siblings })
     }
 
     fn siblings(&self, indices: &[u32]) -> Result<Vec<Digest>, BlockTreeError> {
@@ -144,12 +128,7 @@ impl BlockTree {
         }
         let indices: Vec<usize> = indices.iter().map(|index| *index as usize).collect();
         let proof = self.tree.proof(&indices);
-        Ok(proof
-            .proof_hashes()
-            .iter()
-            .copied()
-            .map(Digest::from_bytes)
-            .collect())
+        Ok(proof.proof_hashes().iter().copied().map(Digest::from_bytes).collect())
     }
 }
 
@@ -188,9 +167,7 @@ impl Hasher for EntryHasher {
 
     fn concat_and_hash(left: &[u8; 32], right: Option<&[u8; 32]>) -> [u8; 32] {
         let left = Digest::from_bytes(*left);
-        let node = right.map_or(left, |right| {
-            Digest::node(&left, &Digest::from_bytes(*right))
-        });
+        let node = right.map_or(left, |right| Digest::node(&left, &Digest::from_bytes(*right)));
         *node.as_bytes()
     }
 }

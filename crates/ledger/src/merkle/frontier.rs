@@ -41,11 +41,7 @@ impl Frontier {
     pub fn from_nodes(size: u64, nodes: Vec<LogHash>) -> Result<Self, FrontierError> {
         let expected = size.count_ones() as usize;
         if nodes.len() != expected {
-            return Err(FrontierError::NodeCount {
-                size,
-                expected,
-                found: nodes.len(),
-            });
+            return Err(FrontierError::NodeCount { size, expected, found: nodes.len() });
         }
         Ok(Self { size, nodes })
     }
@@ -60,9 +56,7 @@ impl Frontier {
     /// [`ProofError::IndexOutOfRange`] for size 0, [`ProofError::PathLength`] when `path` is not
     /// as long as the way to the last leaf.
     pub fn from_last_leaf(leaf: LogHash, size: u64, path: &[LogHash]) -> Result<Self, ProofError> {
-        let index = size
-            .checked_sub(1)
-            .ok_or(ProofError::IndexOutOfRange { index: 0, size })?;
+        let index = size.checked_sub(1).ok_or(ProofError::IndexOutOfRange { index: 0, size })?;
         let expected = inclusion_path_length(index, size)?;
         let within_last = size.trailing_zeros() as usize;
         let found = path.len();
@@ -71,13 +65,8 @@ impl Frontier {
         }
         let (inner, outer) = path
             .split_at_checked(within_last)
-            .ok_or(ProofError::PathLength {
-                expected: within_last,
-                found,
-            })?;
-        let last = inner
-            .iter()
-            .fold(leaf, |hash, left| LogHash::of_node(left, &hash));
+            .ok_or(ProofError::PathLength { expected: within_last, found })?;
+        let last = inner.iter().fold(leaf, |hash, left| LogHash::of_node(left, &hash));
         let nodes = outer.iter().rev().copied().chain([last]).collect();
         Ok(Self { size, nodes })
     }

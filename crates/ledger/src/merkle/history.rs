@@ -114,10 +114,8 @@ impl HistoryTree {
         self.check_size(size)?;
         let mut nodes: Vec<_> = self.peaks(0, size).collect();
         nodes.reverse();
-        Frontier::from_nodes(size, nodes).map_err(|_| HistoryError::SizeBeyondTree {
-            requested: size,
-            size: self.size(),
-        })
+        Frontier::from_nodes(size, nodes)
+            .map_err(|_| HistoryError::SizeBeyondTree { requested: size, size: self.size() })
     }
 
     /// Proof that leaf `index` is in the tree of the first `size` leaves, from its sibling up
@@ -197,18 +195,13 @@ impl HistoryTree {
     /// Roots of the complete subtrees that cover leaves `start .. end`, smallest (rightmost) first.
     fn peaks(&self, start: u64, end: u64) -> impl Iterator<Item = LogHash> {
         let size = end - start;
-        (0..u64::BITS)
-            .filter(move |height| size >> height & 1 == 1)
-            .filter_map(move |height| {
-                let right = end >> height;
-                self.node(height, right - 1)
-            })
+        (0..u64::BITS).filter(move |height| size >> height & 1 == 1).filter_map(move |height| {
+            let right = end >> height;
+            self.node(height, right - 1)
+        })
     }
 
     fn node(&self, height: u32, index: u64) -> Option<LogHash> {
-        self.levels
-            .get(height as usize)?
-            .get(usize::try_from(index).ok()?)
-            .copied()
+        self.levels.get(height as usize)?.get(usize::try_from(index).ok()?).copied()
     }
 }

@@ -107,10 +107,7 @@ pub fn verify_consistency(
 ) -> Result<(), ProofError> {
     let expected = consistency_path_length(old_size, new_size)?;
     if proof.len() != expected {
-        return Err(ProofError::PathLength {
-            expected,
-            found: proof.len(),
-        });
+        return Err(ProofError::PathLength { expected, found: proof.len() });
     }
     if old_size == new_size {
         return compare_roots(old_root, new_root);
@@ -182,10 +179,7 @@ pub(crate) fn fold_inclusion<H: TreeHash>(
 ) -> Result<H, ProofError> {
     let expected = inclusion_path_length(index, size)?;
     if path.len() != expected {
-        return Err(ProofError::PathLength {
-            expected,
-            found: path.len(),
-        });
+        return Err(ProofError::PathLength { expected, found: path.len() });
     }
     let (mut node, mut last) = (index, size - 1);
     let mut hash = *leaf;
@@ -207,10 +201,7 @@ pub(crate) fn compare_roots<H: TreeHash>(expected: &H, computed: &H) -> Result<(
     if expected == computed {
         return Ok(());
     }
-    Err(ProofError::RootMismatch {
-        expected: expected.to_string(),
-        computed: computed.to_string(),
-    })
+    Err(ProofError::RootMismatch { expected: expected.to_string(), computed: computed.to_string() })
 }
 
 /// A last node without a right sibling is promoted: climb, without hashing, to the level where it

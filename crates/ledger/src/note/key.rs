@@ -73,19 +73,11 @@ impl<R: KeyRole> NoteKey<R> {
     /// encoding of a torsion-free point.
     pub fn new(name: &str, public: PublicKey<R>) -> Result<Self, NoteKeyError> {
         if !is_key_name(name) {
-            return Err(NoteKeyError::Name {
-                name: name.to_owned(),
-            });
+            return Err(NoteKeyError::Name { name: name.to_owned() });
         }
-        let key = public.check().map_err(|cause| NoteKeyError::Key {
-            name: name.to_owned(),
-            cause,
-        })?;
-        Ok(Self {
-            id: key_id(name, public.as_bytes()),
-            name: name.to_owned(),
-            key,
-        })
+        let key =
+            public.check().map_err(|cause| NoteKeyError::Key { name: name.to_owned(), cause })?;
+        Ok(Self { id: key_id(name, public.as_bytes()), name: name.to_owned(), key })
     }
 
     /// The name, which for a log key is the origin of the log.
@@ -111,11 +103,7 @@ impl<R: KeyRole> NoteKey<R> {
     #[must_use]
     pub fn line(&self, signature: &Signature) -> NoteSignature {
         let bytes = signature.to_bytes().to_vec();
-        NoteSignature {
-            name: self.name.clone(),
-            id: self.id,
-            bytes,
-        }
+        NoteSignature { name: self.name.clone(), id: self.id, bytes }
     }
 
     pub(super) fn verifies(&self, text: &[u8], signature: &[u8]) -> bool {
@@ -127,13 +115,7 @@ impl<R: KeyRole> NoteKey<R> {
 impl<R: KeyRole> fmt::Display for NoteKey<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let blob = [&[TYPE_ED25519][..], self.public().as_bytes()].concat();
-        write!(
-            f,
-            "{}+{}+{}",
-            self.name,
-            hex_id(self.id),
-            base64::encode(&blob)
-        )
+        write!(f, "{}+{}+{}", self.name, hex_id(self.id), base64::encode(&blob))
     }
 }
 
@@ -150,21 +132,14 @@ impl<R: KeyRole> FromStr for NoteKey<R> {
         let blob = base64::decode(encoded).ok_or(NoteKeyError::Malformed)?;
         let (kind, key) = blob.split_first().ok_or(NoteKeyError::Malformed)?;
         if *kind != TYPE_ED25519 {
-            return Err(NoteKeyError::Type {
-                name: name.to_owned(),
-                found: *kind,
-            });
+            return Err(NoteKeyError::Type { name: name.to_owned(), found: *kind });
         }
         let bytes = <[u8; 32]>::try_from(key).map_err(|_| NoteKeyError::Malformed)?;
         let key = Self::new(name, PublicKey::from_bytes(bytes))?;
         let computed = hex_id(key.id);
         if claimed != computed {
             let (name, claimed) = (key.name, claimed.to_owned());
-            return Err(NoteKeyError::Id {
-                name,
-                claimed,
-                computed,
-            });
+            return Err(NoteKeyError::Id { name, claimed, computed });
         }
         Ok(key)
     }
@@ -185,15 +160,9 @@ impl<R: KeyRole> NoteSigner<R> {
     /// [`NoteKeyError::Name`].
     pub fn new(name: &str, secret: SecretKey<R>) -> Result<Self, NoteKeyError> {
         if !is_key_name(name) {
-            return Err(NoteKeyError::Name {
-                name: name.to_owned(),
-            });
+            return Err(NoteKeyError::Name { name: name.to_owned() });
         }
-        Ok(Self {
-            id: key_id(name, secret.public().as_bytes()),
-            name: name.to_owned(),
-            secret,
-        })
+        Ok(Self { id: key_id(name, secret.public().as_bytes()), name: name.to_owned(), secret })
     }
 
     /// The key that verifies what this one signs.
@@ -216,11 +185,7 @@ impl<R: KeyRole> NoteSigner<R> {
             return Err(NoteError::TextNotTerminated);
         }
         let bytes = self.secret.sign_raw(text.as_bytes()).to_bytes().to_vec();
-        Ok(NoteSignature {
-            name: self.name.clone(),
-            id: self.id,
-            bytes,
-        })
+        Ok(NoteSignature { name: self.name.clone(), id: self.id, bytes })
     }
 }
 

@@ -28,10 +28,7 @@ fn vector_signer() -> Signer {
 }
 
 fn signed(text: &str, signers: &[&Signer]) -> Note {
-    let lines = signers
-        .iter()
-        .map(|signer| signer.sign(text).unwrap())
-        .collect();
+    let lines = signers.iter().map(|signer| signer.sign(text).unwrap()).collect();
     Note::new(text.to_owned(), lines).unwrap()
 }
 
@@ -47,10 +44,7 @@ fn the_published_note_is_made_and_verified() {
     assert_eq!(Note::parse(expected.as_bytes()), Ok(note.clone()));
     let key: Key = VKEY.parse().unwrap();
     assert_eq!(key.to_string(), VKEY);
-    assert_eq!(
-        note.verified_by(std::slice::from_ref(&key)),
-        Ok(BTreeSet::from([key.public()]))
-    );
+    assert_eq!(note.verified_by(std::slice::from_ref(&key)), Ok(BTreeSet::from([key.public()])));
 }
 
 #[test]
@@ -59,10 +53,7 @@ fn a_carried_signature_becomes_the_same_line() {
     let key = signer.verifier().unwrap();
     let line = signer.sign(TEXT).unwrap();
     let bytes: &[u8; 64] = line.bytes().try_into().unwrap();
-    assert_eq!(
-        key.line(&federation_proto::Signature::from_bytes(bytes)),
-        line
-    );
+    assert_eq!(key.line(&federation_proto::Signature::from_bytes(bytes)), line);
 }
 
 #[test]
@@ -71,66 +62,25 @@ fn malformed_notes_are_refused() {
     let malformed = |line| Err(NoteError::SignatureLine { line });
     assert_eq!(parse(""), Err(NoteError::NoSignatureBlock));
     assert_eq!(parse(TEXT), Err(NoteError::NoSignatureBlock));
-    assert_eq!(
-        parse(&format!("{TEXT}{LINE}")),
-        Err(NoteError::NoSignatureBlock)
-    );
+    assert_eq!(parse(&format!("{TEXT}{LINE}")), Err(NoteError::NoSignatureBlock));
     let unterminated = format!("{TEXT}\n{}", LINE.trim_end());
     assert_eq!(parse(&unterminated), Err(NoteError::NoSignatureBlock));
-    assert_eq!(
-        parse(&format!("{TEXT}\n{LINE}\n")),
-        Err(NoteError::NoSignatureBlock)
-    );
+    assert_eq!(parse(&format!("{TEXT}\n{LINE}\n")), Err(NoteError::NoSignatureBlock));
     assert_eq!(parse(&format!("{TEXT}\n{LINE}x\n")), malformed(2));
-    assert_eq!(
-        parse(&format!("{TEXT}\n{}", LINE.replace('\u{2014}', "-"))),
-        malformed(1)
-    );
+    assert_eq!(parse(&format!("{TEXT}\n{}", LINE.replace('\u{2014}', "-"))), malformed(1));
     // Padding is part of the one canonical form, and so are zero bits after the last byte.
-    assert_eq!(
-        parse(&format!("{TEXT}\n{}", LINE.replace("AM=", "AM"))),
-        malformed(1)
-    );
-    assert_eq!(
-        parse(&format!("{TEXT}\n{}", LINE.replace("AM=", "AN="))),
-        malformed(1)
-    );
-    assert_eq!(
-        parse(&format!("{TEXT}\n{}", line("name", &[1, 2, 3, 4]))),
-        malformed(1)
-    );
+    assert_eq!(parse(&format!("{TEXT}\n{}", LINE.replace("AM=", "AM"))), malformed(1));
+    assert_eq!(parse(&format!("{TEXT}\n{}", LINE.replace("AM=", "AN="))), malformed(1));
+    assert_eq!(parse(&format!("{TEXT}\n{}", line("name", &[1, 2, 3, 4]))), malformed(1));
     let plus = format!("{TEXT}\n{}", LINE.replace("PeterNeumann", "Peter+Neumann"));
-    assert_eq!(
-        parse(&plus),
-        Err(NoteError::KeyName {
-            name: "Peter+Neumann".into()
-        })
-    );
+    assert_eq!(parse(&plus), Err(NoteError::KeyName { name: "Peter+Neumann".into() }));
     let carriage = format!("a\rb\n\n{LINE}");
-    assert_eq!(
-        parse(&carriage),
-        Err(NoteError::ControlCharacter {
-            code: 13,
-            position: 1
-        })
-    );
+    assert_eq!(parse(&carriage), Err(NoteError::ControlCharacter { code: 13, position: 1 }));
     let c1 = format!("\u{9b}31m\n\n{LINE}");
-    assert_eq!(
-        parse(&c1),
-        Err(NoteError::ControlCharacter {
-            code: 0x9b,
-            position: 0
-        })
-    );
-    assert_eq!(
-        Note::parse(b"a\xff\n"),
-        Err(NoteError::NotUtf8 { valid_up_to: 1 })
-    );
+    assert_eq!(parse(&c1), Err(NoteError::ControlCharacter { code: 0x9b, position: 0 }));
+    assert_eq!(Note::parse(b"a\xff\n"), Err(NoteError::NotUtf8 { valid_up_to: 1 }));
     let length = MAX_NOTE_BYTES + 1;
-    let refused = NoteError::TooLarge {
-        length,
-        limit: MAX_NOTE_BYTES,
-    };
+    let refused = NoteError::TooLarge { length, limit: MAX_NOTE_BYTES };
     assert_eq!(Note::parse(&vec![b'a'; length]), Err(refused));
 }
 
@@ -172,17 +122,11 @@ fn only_known_keys_count_and_a_bad_line_of_one_condemns() {
         Ok(BTreeSet::from([key_a.public()]))
     );
     let stranger = signer("log", "c").verifier().unwrap();
-    let refused = Err(NoteError::NoTrustedSignature {
-        signatures: 2,
-        keys: 1,
-    });
+    let refused = Err(NoteError::NoTrustedSignature { signatures: 2, keys: 1 });
     assert_eq!(note.verified_by(&[stranger]), refused);
     let moved = Note::new("other\n".into(), note.signatures().to_vec()).unwrap();
     let (name, id) = ("log".to_owned(), key::hex_id(key_a.id()));
-    let refused = Err(NoteError::BadSignature {
-        name: name.clone(),
-        id: id.clone(),
-    });
+    let refused = Err(NoteError::BadSignature { name: name.clone(), id: id.clone() });
     assert_eq!(moved.verified_by(std::slice::from_ref(&key_a)), refused);
     let short = line("log", &[&key_a.id()[..], &[0; 63]].concat());
     let short = Note::parse(format!("text\n\n{short}").as_bytes()).unwrap();
@@ -206,10 +150,7 @@ fn keys_with_colliding_ids_cannot_be_told_apart() {
     assert_ne!(keys[0].public(), keys[1].public());
     let note = signed("text\n", &[&first]);
     let (name, id) = ("log".to_owned(), key::hex_id(keys[0].id()));
-    assert_eq!(
-        note.verified_by(&keys),
-        Err(NoteError::AmbiguousKeys { name, id })
-    );
+    assert_eq!(note.verified_by(&keys), Err(NoteError::AmbiguousKeys { name, id }));
 }
 
 #[test]
@@ -219,42 +160,17 @@ fn verifier_keys_have_one_text() {
     assert!(parse(&VKEY.replace("c74f20a3", "C74F20A3")).is_err());
     let wrong = parse(&VKEY.replace("c74f20a3", "c74f20a4"));
     let (claimed, computed) = ("c74f20a4".to_owned(), "c74f20a3".to_owned());
-    assert_eq!(
-        wrong,
-        Err(NoteKeyError::Id {
-            name: "PeterNeumann".into(),
-            claimed,
-            computed
-        })
-    );
+    assert_eq!(wrong, Err(NoteKeyError::Id { name: "PeterNeumann".into(), claimed, computed }));
     let cosigner = VKEY.replace("+ARpc", "+BBpc");
-    assert_eq!(
-        parse(&cosigner),
-        Err(NoteKeyError::Type {
-            name: "PeterNeumann".into(),
-            found: 4
-        })
-    );
-    assert_eq!(
-        parse(&VKEY.replace("10TW", "10T=")),
-        Err(NoteKeyError::Malformed)
-    );
+    assert_eq!(parse(&cosigner), Err(NoteKeyError::Type { name: "PeterNeumann".into(), found: 4 }));
+    assert_eq!(parse(&VKEY.replace("10TW", "10T=")), Err(NoteKeyError::Malformed));
     let identity = [&[1, 1][..], &[0; 31]].concat();
     let small = format!("x+00000000+{}", base64::encode(&identity));
     let cause = KeyError::SmallOrder;
-    assert_eq!(
-        parse(&small),
-        Err(NoteKeyError::Key {
-            name: "x".into(),
-            cause
-        })
-    );
+    assert_eq!(parse(&small), Err(NoteKeyError::Key { name: "x".into(), cause }));
     for name in ["", "a b", "a+b", "a\u{2003}b", "a\nb", "a\u{7f}"] {
         let refused = NoteSigner::<LogCheckpoint>::new(name, SecretKey::synthetic("x", "y"));
-        assert_eq!(
-            refused.err(),
-            Some(NoteKeyError::Name { name: name.into() })
-        );
+        assert_eq!(refused.err(), Some(NoteKeyError::Name { name: name.into() }));
     }
 }
 
@@ -262,15 +178,9 @@ fn verifier_keys_have_one_text() {
 fn nothing_unprintable_is_signed() {
     let signer = signer("x", "1");
     assert_eq!(signer.sign("no newline"), Err(NoteError::TextNotTerminated));
-    let refused = NoteError::ControlCharacter {
-        code: 0,
-        position: 1,
-    };
+    let refused = NoteError::ControlCharacter { code: 0, position: 1 };
     assert_eq!(signer.sign("a\0\n"), Err(refused));
-    assert_eq!(
-        Note::new("a\n".into(), vec![]),
-        Err(NoteError::NoSignatureBlock)
-    );
+    assert_eq!(Note::new("a\n".into(), vec![]), Err(NoteError::NoSignatureBlock));
 }
 
 proptest! {

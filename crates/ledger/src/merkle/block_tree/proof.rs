@@ -55,12 +55,7 @@ impl MultiProof {
     pub fn verify(&self, root: &Digest, leaves: &[Digest]) -> Result<(), ProofError> {
         self.check_shape(leaves.len())?;
         let mut siblings = self.siblings.iter();
-        let mut known: Vec<_> = self
-            .indices
-            .iter()
-            .copied()
-            .zip(leaves.iter().copied())
-            .collect();
+        let mut known: Vec<_> = self.indices.iter().copied().zip(leaves.iter().copied()).collect();
         for width in level_widths(self.count) {
             known = fold_level(&known, width, || siblings.next().copied())?;
         }
@@ -71,10 +66,7 @@ impl MultiProof {
     fn check_shape(&self, leaves: usize) -> Result<(), ProofError> {
         let last = *self.indices.last().ok_or(ProofError::NoLeaf)?;
         if leaves != self.indices.len() {
-            return Err(ProofError::LeafCount {
-                expected: self.indices.len(),
-                found: leaves,
-            });
+            return Err(ProofError::LeafCount { expected: self.indices.len(), found: leaves });
         }
         if let Some(pair) = self.indices.windows(2).find(|pair| pair[0] >= pair[1]) {
             let (previous, found) = (pair[0].into(), pair[1].into());
@@ -126,12 +118,7 @@ fn fold_level(
     let mut nodes = known.iter().peekable();
     while let Some((index, hash)) = nodes.next() {
         // `check_shape` has counted the siblings, so the proof cannot run out here.
-        let mut next = || {
-            sibling().ok_or(ProofError::PathLength {
-                expected: 1,
-                found: 0,
-            })
-        };
+        let mut next = || sibling().ok_or(ProofError::PathLength { expected: 1, found: 0 });
         let parent = if index & 1 == 1 {
             Digest::node(&next()?, hash)
         } else if let Some((_, right)) = nodes.next_if(|(right, _)| *right == index ^ 1) {

@@ -11,10 +11,7 @@ fn entries(count: u32) -> Vec<[u8; 4]> {
 }
 
 fn leaves(count: u32) -> Vec<Digest> {
-    entries(count)
-        .iter()
-        .map(|entry| entry_leaf(entry))
-        .collect()
+    entries(count).iter().map(|entry| entry_leaf(entry)).collect()
 }
 
 fn tree(count: u32) -> BlockTree {
@@ -35,10 +32,7 @@ fn naive_root(leaves: &[Digest]) -> Digest {
     let count = (leaves.len() as u32).to_le_bytes().to_vec();
     let top = naive_top(leaves).as_bytes().to_vec();
     let preimage = [count, top].concat();
-    Digest::from_bytes(blake3::derive_key(
-        "prism1 2026-11-24 entries-root",
-        &preimage,
-    ))
+    Digest::from_bytes(blake3::derive_key("prism1 2026-11-24 entries-root", &preimage))
 }
 
 #[test]
@@ -67,25 +61,13 @@ fn every_single_proof_verifies_at_its_place_only() {
             let proof = tree.prove(index).unwrap();
             assert_eq!(proof.verify(&tree.root(), leaf), Ok(()));
             for wrong in (0..=count).filter(|wrong| *wrong != index) {
-                let moved = InclusionProof {
-                    index: wrong,
-                    ..proof.clone()
-                };
-                assert!(
-                    moved.verify(&tree.root(), leaf).is_err(),
-                    "{index} as {wrong}"
-                );
+                let moved = InclusionProof { index: wrong, ..proof.clone() };
+                assert!(moved.verify(&tree.root(), leaf).is_err(), "{index} as {wrong}");
             }
             // Some wrong totals lead to the same shape; the count in the root still refuses them.
             for wrong in (0..=2 * count + 1).filter(|wrong| *wrong != count) {
-                let resized = InclusionProof {
-                    count: wrong,
-                    ..proof.clone()
-                };
-                assert!(
-                    resized.verify(&tree.root(), leaf).is_err(),
-                    "{count} as {wrong}"
-                );
+                let resized = InclusionProof { count: wrong, ..proof.clone() };
+                assert!(resized.verify(&tree.root(), leaf).is_err(), "{count} as {wrong}");
             }
             let mut longer = proof.clone();
             longer.siblings.push(*leaf);
@@ -119,19 +101,9 @@ fn duplicate_indices_are_refused() {
     let claims = [(0, leaves[0]), (0, leaves[1]), (0, evil)];
     let siblings = vec![Digest::ZERO; 3];
     assert!(library_accepts(&tree, &siblings, &claims, 2));
-    let forged = MultiProof {
-        indices: vec![0, 0, 0],
-        count: 2,
-        siblings,
-    };
-    let refused = ProofError::IndicesNotIncreasing {
-        previous: 0,
-        found: 0,
-    };
-    assert_eq!(
-        forged.verify(&tree.root(), &[leaves[0], leaves[1], evil]),
-        Err(refused)
-    );
+    let forged = MultiProof { indices: vec![0, 0, 0], count: 2, siblings };
+    let refused = ProofError::IndicesNotIncreasing { previous: 0, found: 0 };
+    assert_eq!(forged.verify(&tree.root(), &[leaves[0], leaves[1], evil]), Err(refused));
 }
 
 #[test]
@@ -141,22 +113,11 @@ fn out_of_range_indices_are_refused() {
     let siblings = tree.prove(0).unwrap().siblings;
     assert!(library_accepts(&tree, &siblings, &[(4, leaves[0])], 3));
     let refused = Err(ProofError::IndexOutOfRange { index: 4, size: 3 });
-    let forged = InclusionProof {
-        index: 4,
-        count: 3,
-        siblings: siblings.clone(),
-    };
+    let forged = InclusionProof { index: 4, count: 3, siblings: siblings.clone() };
     assert_eq!(forged.verify(&tree.root(), &leaves[0]), refused);
     for index in [3, 4] {
-        let forged = MultiProof {
-            indices: vec![index],
-            count: 3,
-            siblings: siblings.clone(),
-        };
-        let refused = Err(ProofError::IndexOutOfRange {
-            index: index.into(),
-            size: 3,
-        });
+        let forged = MultiProof { indices: vec![index], count: 3, siblings: siblings.clone() };
+        let refused = Err(ProofError::IndexOutOfRange { index: index.into(), size: 3 });
         assert_eq!(forged.verify(&tree.root(), &leaves[..1]), refused);
     }
 }
@@ -166,23 +127,11 @@ fn wrong_totals_are_refused() {
     // Leaf 0 of four is proven in a block that is claimed to have three entries.
     let (tree, leaves) = (tree(4), leaves(4));
     let proof = tree.prove(0).unwrap();
-    assert!(library_accepts(
-        &tree,
-        &proof.siblings,
-        &[(0, leaves[0])],
-        3
-    ));
-    let forged = InclusionProof {
-        count: 3,
-        ..proof.clone()
-    };
+    assert!(library_accepts(&tree, &proof.siblings, &[(0, leaves[0])], 3));
+    let forged = InclusionProof { count: 3, ..proof.clone() };
     let refused = forged.verify(&tree.root(), &leaves[0]);
     assert!(matches!(refused, Err(ProofError::RootMismatch { .. })));
-    let forged = MultiProof {
-        indices: vec![0],
-        count: 3,
-        siblings: proof.siblings,
-    };
+    let forged = MultiProof { indices: vec![0], count: 3, siblings: proof.siblings };
     let refused = forged.verify(&tree.root(), &leaves[..1]);
     assert!(matches!(refused, Err(ProofError::RootMismatch { .. })));
 }
@@ -191,15 +140,8 @@ fn wrong_totals_are_refused() {
 fn an_inner_node_never_passes_for_an_entry() {
     // The two halves of a block of four, presented as a block of two entries.
     let (four, leaves) = (tree(4), leaves(4));
-    let halves = [
-        Digest::node(&leaves[0], &leaves[1]),
-        Digest::node(&leaves[2], &leaves[3]),
-    ];
-    let forged = InclusionProof {
-        index: 0,
-        count: 2,
-        siblings: vec![halves[1]],
-    };
+    let halves = [Digest::node(&leaves[0], &leaves[1]), Digest::node(&leaves[2], &leaves[3])];
+    let forged = InclusionProof { index: 0, count: 2, siblings: vec![halves[1]] };
     let refused = forged.verify(&four.root(), &halves[0]);
     assert!(matches!(refused, Err(ProofError::RootMismatch { .. })));
 }
@@ -210,35 +152,16 @@ fn malformed_multi_proofs_are_refused() {
     let root = tree.root();
     let proof = tree.prove_many(&[1, 2]).unwrap();
     assert_eq!(proof.verify(&root, &leaves[1..3]), Ok(()));
-    let refused = ProofError::LeafCount {
-        expected: 2,
-        found: 1,
-    };
+    let refused = ProofError::LeafCount { expected: 2, found: 1 };
     assert_eq!(proof.verify(&root, &leaves[1..2]), Err(refused));
-    let empty = MultiProof {
-        indices: vec![],
-        count: 5,
-        siblings: vec![root],
-    };
+    let empty = MultiProof { indices: vec![], count: 5, siblings: vec![root] };
     assert_eq!(empty.verify(&root, &[]), Err(ProofError::NoLeaf));
-    let unordered = MultiProof {
-        indices: vec![2, 1],
-        ..proof.clone()
-    };
-    let refused = ProofError::IndicesNotIncreasing {
-        previous: 2,
-        found: 1,
-    };
-    assert_eq!(
-        unordered.verify(&root, &[leaves[2], leaves[1]]),
-        Err(refused)
-    );
+    let unordered = MultiProof { indices: vec![2, 1], ..proof.clone() };
+    let refused = ProofError::IndicesNotIncreasing { previous: 2, found: 1 };
+    assert_eq!(unordered.verify(&root, &[leaves[2], leaves[1]]), Err(refused));
     let mut longer = proof.clone();
     longer.siblings.push(root);
-    let refused = ProofError::PathLength {
-        expected: 3,
-        found: 4,
-    };
+    let refused = ProofError::PathLength { expected: 3, found: 4 };
     assert_eq!(longer.verify(&root, &leaves[1..3]), Err(refused));
     let swapped = proof.verify(&root, &[leaves[2], leaves[1]]);
     assert!(matches!(swapped, Err(ProofError::RootMismatch { .. })));
@@ -254,14 +177,8 @@ fn what_cannot_be_proven_is_refused() {
         Err(BlockTreeError::IndexOutOfRange { index: 5, count: 5 })
     );
     let found = MAX_ENTRIES as usize + 1;
-    let refused = BlockTreeError::TooManyEntries {
-        found,
-        limit: MAX_ENTRIES,
-    };
-    assert_eq!(
-        BlockTree::from_entries(entries(MAX_ENTRIES + 1)).err(),
-        Some(refused)
-    );
+    let refused = BlockTreeError::TooManyEntries { found, limit: MAX_ENTRIES };
+    assert_eq!(BlockTree::from_entries(entries(MAX_ENTRIES + 1)).err(), Some(refused));
 }
 
 proptest! {

@@ -47,10 +47,7 @@ fn hash(hex: &str) -> LogHash {
 fn vector_tree() -> HistoryTree {
     let mut tree = HistoryTree::new();
     for (leaf, index) in LEAVES.iter().zip(0..) {
-        assert_eq!(
-            tree.append(&HEXLOWER_PERMISSIVE.decode(leaf.as_bytes()).unwrap()),
-            index
-        );
+        assert_eq!(tree.append(&HEXLOWER_PERMISSIVE.decode(leaf.as_bytes()).unwrap()), index);
     }
     tree
 }
@@ -99,11 +96,7 @@ mod naive {
 
     pub(super) fn consistency(old: usize, leaves: &[LogHash], known: bool) -> Vec<LogHash> {
         if old == leaves.len() {
-            return if known {
-                Vec::new()
-            } else {
-                vec![root(leaves)]
-            };
+            return if known { Vec::new() } else { vec![root(leaves)] };
         }
         let k = split(leaves.len());
         let (left, right) = leaves.split_at(k);
@@ -139,25 +132,13 @@ fn proofs_match_the_published_vectors() {
     ];
     for (index, size, path) in cases {
         let expected: Vec<_> = path.iter().map(|h| hash(h)).collect();
-        assert_eq!(
-            tree.inclusion_proof(index, size),
-            Ok(expected),
-            "leaf {index} of {size}"
-        );
+        assert_eq!(tree.inclusion_proof(index, size), Ok(expected), "leaf {index} of {size}");
     }
-    let cases: [(u64, u64, &[&str]); 4] = [
-        (1, 1, &[]),
-        (1, 8, &[N1, N23, N4567]),
-        (6, 8, &[N45, N67, ROOTS[3]]),
-        (2, 5, &[N23, N4]),
-    ];
+    let cases: [(u64, u64, &[&str]); 4] =
+        [(1, 1, &[]), (1, 8, &[N1, N23, N4567]), (6, 8, &[N45, N67, ROOTS[3]]), (2, 5, &[N23, N4])];
     for (old, new, proof) in cases {
         let expected: Vec<_> = proof.iter().map(|h| hash(h)).collect();
-        assert_eq!(
-            tree.consistency_proof(old, new),
-            Ok(expected),
-            "{old} to {new}"
-        );
+        assert_eq!(tree.consistency_proof(old, new), Ok(expected), "{old} to {new}");
     }
 }
 
@@ -176,26 +157,15 @@ fn every_proof_up_to_size_40_verifies_and_no_resized_one_does() {
             let longer = [&path[..], &[root]].concat();
             let length = |expected, found| Err(ProofError::PathLength { expected, found });
             let (n, m) = (path.len(), longer.len());
-            assert_eq!(
-                verify_inclusion(&leaf, index, size, &longer, &root),
-                length(n, m)
-            );
+            assert_eq!(verify_inclusion(&leaf, index, size, &longer, &root), length(n, m));
             if let Some((_, shorter)) = path.split_last() {
-                assert_eq!(
-                    verify_inclusion(&leaf, index, size, shorter, &root),
-                    length(n, n - 1)
-                );
+                assert_eq!(verify_inclusion(&leaf, index, size, shorter, &root), length(n, n - 1));
             }
         }
         for old in 1..=size {
-            let (old_root, proof) = (
-                tree.root_at(old).unwrap(),
-                tree.consistency_proof(old, size).unwrap(),
-            );
-            assert_eq!(
-                verify_consistency(old, &old_root, size, &root, &proof),
-                Ok(())
-            );
+            let (old_root, proof) =
+                (tree.root_at(old).unwrap(), tree.consistency_proof(old, size).unwrap());
+            assert_eq!(verify_consistency(old, &old_root, size, &root, &proof), Ok(()));
             let longer = [&proof[..], &[root]].concat();
             assert!(verify_consistency(old, &old_root, size, &root, &longer).is_err());
             if let Some((_, shorter)) = proof.split_last() {
@@ -208,10 +178,7 @@ fn every_proof_up_to_size_40_verifies_and_no_resized_one_does() {
 #[test]
 fn what_does_not_exist_is_refused_with_both_values() {
     let tree = numbered_tree(5);
-    let beyond = HistoryError::SizeBeyondTree {
-        requested: 6,
-        size: 5,
-    };
+    let beyond = HistoryError::SizeBeyondTree { requested: 6, size: 5 };
     assert_eq!(tree.root_at(6), Err(beyond.clone()));
     assert_eq!(tree.inclusion_proof(0, 6), Err(beyond.clone()));
     assert_eq!(tree.consistency_proof(1, 6), Err(beyond.clone()));
@@ -223,10 +190,7 @@ fn what_does_not_exist_is_refused_with_both_values() {
     assert_eq!(tree.consistency_proof(4, 3), unordered(4, 3));
     let root = tree.root();
     let unordered = |old, new| Err(ProofError::SizesNotOrdered { old, new });
-    assert_eq!(
-        verify_consistency(0, &LogHash::EMPTY_ROOT, 5, &root, &[]),
-        unordered(0, 5)
-    );
+    assert_eq!(verify_consistency(0, &LogHash::EMPTY_ROOT, 5, &root, &[]), unordered(0, 5));
     assert_eq!(verify_consistency(6, &root, 5, &root, &[]), unordered(6, 5));
 }
 
@@ -240,10 +204,7 @@ fn a_rewritten_leaf_breaks_consistency() {
     for old in 1..7 {
         let proof = forked.consistency_proof(old, 7).unwrap();
         let (mine, theirs) = (honest.root_at(old).unwrap(), forked.root());
-        assert!(
-            verify_consistency(old, &mine, 7, &theirs, &proof).is_err(),
-            "fork after {old}"
-        );
+        assert!(verify_consistency(old, &mine, 7, &theirs, &proof).is_err(), "fork after {old}");
     }
 }
 
@@ -251,18 +212,11 @@ fn a_rewritten_leaf_breaks_consistency() {
 fn a_frontier_refuses_what_does_not_fit_its_size() {
     use crate::merkle::frontier::FrontierError;
     let root = LogHash::EMPTY_ROOT;
-    let refused = FrontierError::NodeCount {
-        size: 5,
-        expected: 2,
-        found: 1,
-    };
+    let refused = FrontierError::NodeCount { size: 5, expected: 2, found: 1 };
     assert_eq!(Frontier::from_nodes(5, vec![root]), Err(refused));
     let outside = ProofError::IndexOutOfRange { index: 0, size: 0 };
     assert_eq!(Frontier::from_last_leaf(root, 0, &[]), Err(outside));
-    let length = ProofError::PathLength {
-        expected: 1,
-        found: 0,
-    };
+    let length = ProofError::PathLength { expected: 1, found: 0 };
     assert_eq!(Frontier::from_last_leaf(root, 2, &[]), Err(length));
 }
 

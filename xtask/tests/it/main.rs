@@ -1,0 +1,11 @@
+//! Laws of the repository that no compiler checks: layers, tidiness, and the trace from the RFC to tests.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a law that cannot be read is a failed test"
+)]
+
+mod layers;
+mod rfc_trace;
+mod tidy;
+mod tree;
