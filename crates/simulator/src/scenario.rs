@@ -36,6 +36,8 @@ pub struct ScenarioDocument {
     pub policy: Name,
     /// Federated epochs.
     pub epochs: u64,
+    /// Instance families that the final table measures, on instances nobody learns on.
+    pub held_out: Vec<String>,
     /// The local cycles.
     pub learning: Learning,
     /// Delays.
@@ -121,6 +123,8 @@ pub struct Faults {
     pub silent_validators: Vec<Name>,
     /// Governors that never send anything.
     pub silent_governors: Vec<Name>,
+    /// Governors that admit nodes but sign nothing off.
+    pub unsigning_governors: Vec<Name>,
     /// Sites that never send anything.
     pub silent_sites: Vec<Name>,
 }
@@ -266,6 +270,7 @@ impl ScenarioDocument {
         let ranges = [
             ("epochs", self.epochs, 1, MAX_EPOCHS),
             ("validators (count)", self.validators.len() as u64, 4, most_nodes),
+            ("held_out (count)", self.held_out.len() as u64, 1, 64),
             ("sites (count)", self.sites.len() as u64, 1, most_nodes),
             ("learning.held_out_trials", u64::from(self.learning.held_out_trials), 1, 10_000),
             ("learning.evaluations", self.learning.evaluations, 1, 1_000_000),
@@ -303,8 +308,10 @@ impl ScenarioDocument {
                 return Err(ScenarioError::SharedName(name.clone()));
             }
         }
-        let Faults { silent_validators, silent_governors, silent_sites } = &self.faults;
-        let mut faulty = silent_validators.iter().chain(silent_governors).chain(silent_sites);
+        let Faults { silent_validators, silent_governors, unsigning_governors, silent_sites } =
+            &self.faults;
+        let governors = silent_governors.iter().chain(unsigning_governors);
+        let mut faulty = silent_validators.iter().chain(governors).chain(silent_sites);
         match faulty.find(|name| !names.contains(name)) {
             Some(name) => Err(ScenarioError::UnknownFaulty(name.clone())),
             None => Ok(()),

@@ -55,6 +55,7 @@ pub(crate) struct World {
     governors: BTreeMap<Name, Governor>,
     validator_names: Vec<Name>,
     governor_names: Vec<Name>,
+    unsigning: BTreeSet<Name>,
     refusals: Vec<String>,
 }
 
@@ -146,6 +147,7 @@ impl World {
             governors: BTreeMap::new(),
             validator_names: Vec::new(),
             governor_names: Vec::new(),
+            unsigning: faults.unsigning_governors.iter().cloned().collect(),
             refusals: Vec::new(),
         };
         world.settle_validators(scenario, founding, keys)?;
@@ -373,7 +375,12 @@ impl World {
         let now = self.now();
         let Some(governor) = self.governors.get_mut(name) else { return Ok(()) };
         match governor.handle(frame) {
-            Ok(frames) => frames.iter().for_each(|outgoing| self.send(name, outgoing)),
+            Ok(frames) => {
+                let unsigning = self.unsigning.contains(name);
+                let withheld = |frame: &Frame| unsigning && matches!(frame, Frame::Approval { .. });
+                let frames = frames.iter().filter(|outgoing| !withheld(&outgoing.frame));
+                frames.for_each(|outgoing| self.send(name, outgoing));
+            }
             Err(cause @ GovernorRefusal::Follower(_)) => {
                 return Err(WorldError::Governor { governor: name.clone(), at: now, cause });
             }

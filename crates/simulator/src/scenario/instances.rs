@@ -65,10 +65,10 @@ pub struct Workloads {
 #[derive(Debug, Error)]
 pub enum WorkloadsError {
     /// No such family.
-    #[error("site {site}: no instance family {name:?}; there are: {known}")]
+    #[error("{place}: no instance family {name:?}; there are: {known}")]
     UnknownFamily {
-        /// The site.
-        site: String,
+        /// Where it is named.
+        place: String,
         /// The name.
         name: String,
         /// The names there are.
@@ -148,10 +148,9 @@ impl ScenarioDocument {
             sites.push(ColoringWorkload::new(instances)?);
         }
         let mut held_out = Vec::new();
-        for family in Family::ALL {
-            let instances = family
-                .instances(Split::HeldOut, seed)
-                .map_err(|cause| WorkloadsError::Family { family: family.name(), cause })?;
+        for name in &self.held_out {
+            let family = family("held_out", name)?;
+            let instances = of_family(family, Split::HeldOut, seed)?;
             held_out.push((family, ColoringWorkload::new(instances)?));
         }
         Ok(Workloads { sites, held_out })
@@ -168,15 +167,7 @@ impl InstanceSpec {
         let of_graph = |cause| WorkloadsError::Graph { site: site.to_owned(), cause };
         let graph = match self {
             Self::Family { name } => {
-                let family = Family::ALL.into_iter().find(|family| family.name() == name);
-                let family = family.ok_or_else(|| WorkloadsError::UnknownFamily {
-                    site: site.to_owned(),
-                    name: name.clone(),
-                    known: Family::ALL.map(Family::name).join(", "),
-                })?;
-                return family
-                    .instances(Split::Training, seed)
-                    .map_err(|cause| WorkloadsError::Family { family: family.name(), cause });
+                return of_family(family(&format!("site {site}"), name)?, Split::Training, seed);
             }
             Self::Queen { rows, cols } => generators::queen(*rows, *cols).map_err(of_graph)?,
             Self::Mycielski { k } => generators::mycielski(*k).map_err(of_graph)?,
@@ -199,4 +190,18 @@ impl InstanceSpec {
             .map_err(|cause| WorkloadsError::Instance { site: site.to_owned(), cause })?;
         Ok(vec![instance])
     }
+}
+
+fn family(place: &str, name: &str) -> Result<Family, WorkloadsError> {
+    let found = Family::ALL.into_iter().find(|family| family.name() == name);
+    found.ok_or_else(|| WorkloadsError::UnknownFamily {
+        place: place.to_owned(),
+        name: name.to_owned(),
+        known: Family::ALL.map(Family::name).join(", "),
+    })
+}
+
+fn of_family(family: Family, split: Split, seed: u64) -> Result<Vec<Instance>, WorkloadsError> {
+    let wrap = |cause| WorkloadsError::Family { family: family.name(), cause };
+    family.instances(split, seed).map_err(wrap)
 }

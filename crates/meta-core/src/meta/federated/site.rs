@@ -146,6 +146,12 @@ impl<W: Workload> Site<W> {
         &self.incumbent
     }
 
+    /// What quantisation has left over of the updates that were accepted.
+    #[must_use]
+    pub const fn residual(&self) -> &Residual {
+        &self.carried
+    }
+
     /// The last cycle it made an update in.
     #[must_use]
     pub const fn cycle(&self) -> Cycle {

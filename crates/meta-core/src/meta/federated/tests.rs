@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::alignment::{LedgerPosition, RecordError};
+use crate::delta::{Residual, quantise};
 use crate::fixture::{
     Bowl, Federation as Fixture, TestLedger, key, schema, session, session_block, site_key,
 };
@@ -292,6 +293,26 @@ fn one_rotten_payload_does_not_hold_up_the_rest() {
     assert_eq!(discarded.update.node_fingerprint, site_key(2).public());
     assert_eq!(cycle.aggregated.alignment.aligned.len(), SITES - 1);
     assert!(nodes.iter().all(|node| *node.state() == cycle.state));
+}
+
+#[test]
+fn only_an_accepted_update_carries_its_residual_on() {
+    let federation = Fixture::new(SITES);
+    let mut nodes = sites(&federation);
+    let mut twins = sites(&federation);
+    let global = MetaState::initial(&schema());
+    let mut port = Port::new(&federation, &global, Lie::None);
+    port.rotten = vec![2];
+    run_epoch(&federation, &mut nodes, &global, &mut port).unwrap();
+    let none = Residual::none(&schema());
+    for (site, (node, twin)) in nodes.iter().zip(&mut twins).enumerate() {
+        twin.run_local_mec_cycle(FederatedEpoch::new(1)).unwrap();
+        assert_eq!(*twin.residual(), none);
+        let base = global.genome(&schema()).unwrap();
+        let (_, left) = quantise(&schema(), &base, twin.incumbent(), &none).unwrap();
+        assert_ne!(left, none, "the test needs something left over");
+        assert_eq!(*node.residual(), if site == 2 { none.clone() } else { left });
+    }
 }
 
 #[test]

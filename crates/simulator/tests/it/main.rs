@@ -1,0 +1,6 @@
+//! Whole federations, run small.
+
+mod determinism;
+mod faults;
+mod privacy;
+mod small;
