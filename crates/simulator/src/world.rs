@@ -346,6 +346,7 @@ impl World {
                     let wake = Event::Wake { validator: name.clone(), again: false };
                     self.queue.schedule(at, wake);
                 }
+                ValidatorEffect::Refused(refusal) if refusal.is_late_vote() => {}
                 ValidatorEffect::Refused(refusal) => {
                     self.refusals.push(format!("{now} ms {name}: {refusal}"));
                 }

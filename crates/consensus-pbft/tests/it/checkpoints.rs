@@ -159,3 +159,26 @@ fn a_replica_that_made_no_checkpoint_where_a_quorum_did_halts() {
     let fault = world.nodes[3].fault.as_ref();
     assert!(matches!(fault, Some(Fault::Diverged { own: None, .. })), "{fault:?}");
 }
+
+/// The vote that made a checkpoint stable stays, even when our disk answered after the others' quorum.
+#[test]
+fn resending_includes_our_vote_for_the_stable_checkpoint() {
+    let mut world = World::new(4);
+    for number in 0..2 {
+        world.request(number);
+    }
+    loop {
+        let slow = |event: &Event| matches!(event, Event::Acknowledge(1, _));
+        match world.queue.iter().position(|event| !slow(event)) {
+            Some(position) => world.step(position),
+            None if world.queue.is_empty() => break,
+            None => world.step(0),
+        }
+    }
+    assert_eq!(world.nodes[1].stable.len(), 1);
+    let own = |message: &ConsensusMessage| matches!(message, ConsensusMessage::Checkpoint(_));
+    let before = world.nodes[1].sent.iter().filter(|m| own(m)).count();
+    world.input(1, Input::Resend);
+    let after = world.nodes[1].sent.iter().filter(|m| own(m)).count();
+    assert_eq!((before, after), (1, 2));
+}
