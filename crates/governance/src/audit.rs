@@ -13,6 +13,7 @@
 
 mod alignment;
 mod anchors;
+mod checks;
 mod governance;
 mod ground;
 mod ledger;
@@ -28,7 +29,8 @@ use federation_proto::Digest;
 use meta_core::genome::GenomeSchema;
 use thiserror::Error;
 
-pub use report::{CANNOT_DECIDE, Check, CheckLine, Finding, PERMITTED_GAPS, Report, Verdict};
+pub use checks::{Check, PERMITTED_GAPS};
+pub use report::{CANNOT_DECIDE, CheckLine, Finding, Report, Verdict};
 
 use self::report::{Place, Results};
 use crate::artifact::{self, LoadedArtifacts};
@@ -86,7 +88,7 @@ pub fn audit(set: &LoadedArtifacts, trust: &RootOfTrust, options: &AuditOptions)
     manifest::check_manifest(set, &documents, ground.as_ref(), found);
     check_evaluation(&documents, found);
     let Some(ground) = ground else {
-        found.block(Check::ALL, "no usable genesis: nothing says who must have signed");
+        found.block(ledger::NEED_GENESIS, "no usable genesis: nothing says who must have signed");
         return results.into_report(trust, options.strict);
     };
     let chain = ledger::read(set, &ground, found);
@@ -109,7 +111,8 @@ pub fn audit(set: &LoadedArtifacts, trust: &RootOfTrust, options: &AuditOptions)
         found.block(ledger::NEED_REPLAY, "the ledger cannot be replayed without roster and policy");
     }
     let replay = replayed.as_ref().map(|replayed| &replayed.replay);
-    let heads = anchors::check(set, &chain, &ground, replay, found);
+    let mut heads = anchors::check(set, &chain, &ground, replay, found);
+    heads.extend(plan.into_iter().flat_map(plan::heads));
     ledger::check_heads(&chain, &documents, heads, options, found);
     plan::check(&documents, &chain, &ground, replayed.as_ref(), passed, found);
     results.into_report(trust, options.strict)

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod artifact;
+pub mod audit;
 pub mod epoch_result;
 pub mod executor;
 pub mod follower;
@@ -22,5 +23,6 @@ pub mod machine;
 pub mod note;
 pub mod participant;
 pub mod policy;
+pub mod trust;
 pub mod validator;
 pub mod wire;

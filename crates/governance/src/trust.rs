@@ -64,7 +64,9 @@ pub enum TrustError {
     #[error("root of trust: schema_version {0} is not supported (1 is)")]
     Version(u32),
     /// A key is no key.
-    #[error("root of trust: document key of {governor}: {key:?} is not 64 lowercase hexadecimal characters")]
+    #[error(
+        "root of trust: document key of {governor}: {key:?} is not 64 lowercase hexadecimal characters"
+    )]
     KeyText {
         /// Whose key.
         governor: Name,
@@ -83,7 +85,9 @@ pub enum TrustError {
     #[error("root of trust: {0} stands twice")]
     Repeated(String),
     /// The threshold demands nothing, or more than there is.
-    #[error("root of trust: document_threshold {needed} must be between 1 and {organisations} organisations")]
+    #[error(
+        "root of trust: document_threshold {needed} must be between 1 and {organisations} organisations"
+    )]
     Threshold {
         /// The threshold.
         needed: u16,

@@ -133,6 +133,16 @@ pub enum ValidatorRefusal {
     },
 }
 
+impl ValidatorRefusal {
+    /// Whether it is only a vote that came after its decision, as a few do for every batch.
+    pub fn is_late_vote(&self) -> bool {
+        matches!(
+            self,
+            Self::Message(Rejection::BelowWatermark { .. } | Rejection::Duplicate { .. })
+        )
+    }
+}
+
 /// Why a validator stopped.
 #[derive(Debug, Error)]
 pub enum HaltCause {

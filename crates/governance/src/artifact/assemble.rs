@@ -106,7 +106,8 @@ pub enum AssembleError {
 /// Makes the artifacts of a run. The manifest is part of the result; a writer stores it last.
 ///
 /// # Errors
-/// Any variant of [`AssembleError`]: nothing is exported that an audit would refuse.
+/// Any variant of [`AssembleError`]. The ledger is replayed and every certificate verified; aggregates are not
+/// recomputed here, that is the audit's.
 pub fn assemble(inputs: &RunInputs<'_>) -> Result<ArtifactSet, AssembleError> {
     let genesis = inputs.genesis.claimed();
     let rules = Rules::new(genesis, inputs.policy.clone(), inputs.schema.clone())?;

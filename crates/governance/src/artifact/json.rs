@@ -237,7 +237,7 @@ mod tests {
     impl Document for Sample {
         const SCHEMA: &'static str = "sample";
         const VERSION: u32 = 1;
-        const MAX_BYTES: usize = 256;
+        const MAX_BYTES: usize = 1024;
     }
 
     fn sample() -> Sample {
@@ -280,8 +280,8 @@ mod tests {
         let schema = text.replace("\"sample\"", "\"other\"");
         assert!(matches!(problem(schema), Some(JsonProblem::Schema { .. })));
         assert!(matches!(
-            problem(" ".repeat(300)),
-            Some(JsonProblem::TooLarge { length: 300, .. })
+            problem(" ".repeat(3000)),
+            Some(JsonProblem::TooLarge { length: 3000, .. })
         ));
         let plus = text.replace("\"18446744073709551615\"", "\"+7\"");
         assert!(matches!(problem(plus), Some(JsonProblem::NotCanonical { .. })));

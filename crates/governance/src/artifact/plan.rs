@@ -319,7 +319,7 @@ pub struct PlanCheckpointVote {
 impl Document for FederatedPlan {
     const SCHEMA: &'static str = "prism-federation/federated-plan";
     const VERSION: u32 = 1;
-    const MAX_BYTES: usize = 64 << 20;
+    const MAX_BYTES: usize = 16 << 20;
 }
 
 impl FederatedPlan {

@@ -169,11 +169,6 @@ impl Replay {
         });
     }
 
-    /// The meta state before the first epoch, and after every one: what anchors may name.
-    pub(crate) fn states(&self) -> impl Iterator<Item = &MetaState> {
-        self.epochs.iter().map(|epoch| &epoch.meta)
-    }
-
     /// Blobs of signed updates that the ledger names, committed for a cut or still waiting.
     pub(crate) fn update_blobs(&self) -> impl Iterator<Item = Digest> {
         let in_cuts = self.epochs.iter().flat_map(|epoch| &epoch.commitments);

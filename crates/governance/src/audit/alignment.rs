@@ -11,22 +11,21 @@ use ledger::export;
 use meta_core::delta::{DeltaPayload, PayloadError};
 
 use super::LoadedArtifacts;
+use super::checks::Check;
 use super::ground::Ground;
 use super::ledger::block_place;
-use super::report::{Check, Place, Results};
+use super::report::{Place, Results};
 use crate::artifact::replay::{AggregationPoint, AppliedEpoch, Replay};
 use crate::artifact::{RUN, blob_path, transport_text};
 use crate::epoch_result::{self, EpochResult};
 use crate::machine::Rules;
 
 /// Every blob by its true digest; a file that lies about its own name is reported and left out.
-pub(super) fn read_blobs(
-    set: &LoadedArtifacts,
-    found: &mut Results,
-) -> BTreeMap<Digest, Vec<u8>> {
+pub(super) fn read_blobs(set: &LoadedArtifacts, found: &mut Results) -> BTreeMap<Digest, Vec<u8>> {
     let mut blobs = BTreeMap::new();
     let prefix = format!("{RUN}{}", export::BLOBS);
-    let in_folder = set.files.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
+    let in_folder =
+        set.files.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
     for (path, bytes) in in_folder {
         let place = Place::file(path);
         let Some(named) = path.strip_prefix(RUN).and_then(export::parse_blob_path) else {
@@ -168,7 +167,12 @@ pub(super) fn check_aggregates(
             EpochResult::Missing(missing) => {
                 for blob in missing {
                     let place = Place::file(&blob_path(&blob));
-                    found.fail(Check::IncompleteRun, &place, "a blob that the ledger names", "none");
+                    found.fail(
+                        Check::IncompleteRun,
+                        &place,
+                        "a blob that the ledger names",
+                        "none",
+                    );
                 }
                 let blocked = [Check::AlignmentProofs, Check::AggregateRecomputed];
                 found.block(&blocked, "a blob of the cut is missing");

@@ -6,9 +6,10 @@ use ledger::{Anchor, AnchorError, CheckpointError, NoteError, ProofError, Quorum
 use meta_core::meta_state::MetaState;
 
 use super::LoadedArtifacts;
+use super::checks::Check;
 use super::ground::Ground;
 use super::ledger::{Chain, HeadClaim};
-use super::report::{Check, Place, Results};
+use super::report::{Place, Results};
 use crate::artifact::replay::{AppliedEpoch, Replay};
 use crate::artifact::{
     ANCHOR, ANCHOR_HISTORY, AnchorExtra, blob_path, derive_log_digest, epoch_anchor_path,

@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 
 use consensus_pbft::Committee;
 use federation_proto::Digest;
+use federation_proto::codec::Canonical;
 use federation_proto::genesis::{FederationKind, Genesis, Roster, RosterError};
 use federation_proto::signing::{Endorsed, SignedBody, SigningContext};
-use federation_proto::codec::Canonical;
 
-use super::report::{Check, Place, Results};
+use super::checks::Check;
+use super::report::{Place, Results};
 use super::{AuditOptions, LoadedArtifacts};
 use crate::artifact::json::{self, Document, JsonProblem};
 use crate::artifact::{
-    EVALUATION, Evaluation, FederatedPlan, GENESIS, GenesisDocument, MANIFEST, Manifest, PLAN, POLICY,
+    EVALUATION, Evaluation, FederatedPlan, GENESIS, GenesisDocument, MANIFEST, Manifest, PLAN,
+    POLICY,
 };
 use crate::machine::{Rules, RulesError};
 use crate::policy::Policy;
@@ -101,7 +103,8 @@ fn report_problem(path: &str, problem: JsonProblem, found: &mut Results) {
 
 /// A number that does not fit its type is refused by the parser; it is an attack on arithmetic all the same.
 fn report_number(path: &str, line: usize, reason: &str, found: &mut Results) {
-    let numeric = ["out of range", "floating point", "invalid value: integer", "too large", "too small"];
+    let numeric =
+        ["out of range", "floating point", "invalid value: integer", "too large", "too small"];
     if numeric.iter().any(|sign| reason.contains(sign)) {
         let place = Place::at(path, format!("line {line}"));
         found.fail(Check::Numeric, &place, "an integer within its range", reason);

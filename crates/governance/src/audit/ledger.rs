@@ -8,8 +8,9 @@ use federation_proto::{Digest, Height};
 use ledger::export::{self, ExportError};
 use ledger::{AppendError, BlockFile, BlockHeader, Ledger};
 
+use super::checks::Check;
 use super::ground::{Documents, Ground};
-use super::report::{Check, Place, Results};
+use super::report::{Place, Results};
 use super::{AuditOptions, LoadedArtifacts};
 use crate::artifact::replay::Replay;
 use crate::artifact::{Decided, MANIFEST, RUN, block_path, derive_log_digest};
@@ -32,12 +33,23 @@ pub(super) const NEED_REPLAY: &[Check] = &[
     Check::GovCoverage,
 ];
 
+/// Checks that cannot run to their end without a genesis.
+pub(super) const NEED_GENESIS: &[Check] = &[
+    Check::Encoding,
+    Check::PolicyPinned,
+    Check::WeakKey,
+    Check::RosterEpoch,
+    Check::GovQuorum,
+    Check::MerkleRoot,
+    Check::LedgerHead,
+    Check::Numeric,
+    Check::EpochMonotonic,
+];
+
 /// The blocks as the export holds them.
 #[derive(Debug)]
 pub(super) struct Chain {
-    /// Every block that decodes, by height; what they say of each other may still be wrong.
-    pub(super) blocks: BTreeMap<Height, BlockFile>,
-    /// The same blocks with their certificates.
+    /// Every block that decodes, with its certificates; what blocks say of each other may still be wrong.
     pub(super) decisions: Vec<Decided>,
     /// The longest prefix that is a chain of this federation.
     pub(super) ledger: Ledger,
@@ -95,7 +107,7 @@ pub(super) fn read(set: &LoadedArtifacts, ground: &Ground, found: &mut Results) 
     let (ledger, chained) = chain(&blocks, ground, found);
     let decisions = blocks.values().map(|block| decided(block, found)).collect();
     let whole = consistent && chained && !blocks.is_empty();
-    Chain { blocks, decisions, ledger, whole }
+    Chain { decisions, ledger, whole }
 }
 
 /// A block whose parts contradict each other is still returned: its votes can be judged.
@@ -232,12 +244,18 @@ fn report_header(stated: &BlockHeader, own: Option<&BlockHeader>, found: &mut Re
 fn report_refusal(height: Height, cause: &ExecutionError, found: &mut Results) {
     let (checks, at): (&[Check], String) = match cause {
         ExecutionError::Append(cause) => (&[append_check(cause)], String::new()),
-        ExecutionError::Refused(refusal) => {
-            (refusal_checks(refusal.kind, &refusal.cause), format!("/batch/items/{}", refusal.index))
-        }
+        ExecutionError::Refused(refusal) => (
+            refusal_checks(refusal.kind, &refusal.cause),
+            format!("/batch/items/{}", refusal.index),
+        ),
     };
     for check in checks {
-        found.fail(*check, &block_place(height, &at), "a batch that the state machine accepts", cause);
+        found.fail(
+            *check,
+            &block_place(height, &at),
+            "a batch that the state machine accepts",
+            cause,
+        );
     }
 }
 
@@ -258,7 +276,9 @@ fn refusal_checks(kind: &'static str, cause: &Refusal) -> &'static [Check] {
             &[Check::EpochMonotonic]
         }
         ("EpochCut", _) => &[Check::Coverage],
-        ("AggregatedUpdate", Refusal::Mismatch { what: "rule", .. }) => &[Check::AggregateRecomputed],
+        ("AggregatedUpdate", Refusal::Mismatch { what: "rule", .. }) => {
+            &[Check::AggregateRecomputed]
+        }
         ("AggregatedUpdate", _) => &[Check::Coverage],
         ("UpdateCommitment", Refusal::Receipts { .. }) => &[Check::Quorum],
         ("UpdateCommitment", _) => &[Check::UpdateHash],

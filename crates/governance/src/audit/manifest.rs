@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use federation_proto::Digest;
 use federation_proto::codec::Canonical;
 
+use super::checks::Check;
 use super::ground::{Documents, Ground};
-use super::report::{Check, Place, Results};
+use super::report::{Place, Results};
 use crate::artifact::replay::Replay;
 use crate::artifact::{
     ANCHOR, EVALUATION, GENESIS, GOVERNANCE_LOG, LoadProblemKind, LoadedArtifacts, MANIFEST,
-    MANIFEST_SIGNATURE, MAX_FILE_BYTES, MAX_FILES, Manifest, PLAN, POLICY, SCOPE, blob_path, block_path,
-    epoch_anchor_path, manifest,
+    MANIFEST_SIGNATURE, MAX_FILE_BYTES, MAX_FILES, Manifest, PLAN, POLICY, SCOPE, blob_path,
+    block_path, epoch_anchor_path, manifest,
 };
 
 /// What the edge could not load, and the names and sizes of what it could.
@@ -40,7 +41,12 @@ pub(super) fn check_loading(set: &LoadedArtifacts, found: &mut Results) {
             }
             LoadProblemKind::Staging => {
                 let expected = "a writer that came to its end";
-                found.fail(Check::IncompleteRun, &place, expected, "a leftover of an interrupted one");
+                found.fail(
+                    Check::IncompleteRun,
+                    &place,
+                    expected,
+                    "a leftover of an interrupted one",
+                );
             }
         }
     }
@@ -62,11 +68,11 @@ pub(super) fn is_plain(path: &str) -> bool {
         let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         !part.is_empty() && part != "." && part != ".." && part.chars().all(legal)
     };
-    let in_scope = |scope: &&str| match scope.strip_suffix('/') {
-        Some(_) => path.starts_with(**scope),
-        None => path == **scope,
+    let in_scope = |scope: &str| match scope.strip_suffix('/') {
+        Some(_) => path.starts_with(scope),
+        None => path == scope,
     };
-    path.len() <= 256 && path.split('/').all(plain) && SCOPE.iter().any(|scope| in_scope(&scope))
+    path.len() <= 256 && path.split('/').all(plain) && SCOPE.iter().any(|scope| in_scope(scope))
 }
 
 /// The manifest against the files, and its signature.
@@ -93,7 +99,13 @@ pub(super) fn check_manifest(
     let listed: BTreeSet<&str> = record.files.iter().map(|file| file.path.as_str()).collect();
     for path in set.files.keys().filter(|path| !is_manifest(path)) {
         let known = listed.contains(path.as_str());
-        found.holds(Check::Unlisted, &Place::file(path), known, "a file of the manifest", "another");
+        found.holds(
+            Check::Unlisted,
+            &Place::file(path),
+            known,
+            "a file of the manifest",
+            "another",
+        );
     }
 }
 
@@ -164,7 +176,8 @@ fn check_signature(set: &LoadedArtifacts, ground: Option<&Ground>, found: &mut R
 
 /// Every file that the replayed ledger needs, and no other.
 pub(super) fn check_complete(set: &LoadedArtifacts, replay: &Replay, found: &mut Results) {
-    let fixed = [MANIFEST, MANIFEST_SIGNATURE, GENESIS, POLICY, EVALUATION, PLAN, ANCHOR, GOVERNANCE_LOG];
+    let fixed =
+        [MANIFEST, MANIFEST_SIGNATURE, GENESIS, POLICY, EVALUATION, PLAN, ANCHOR, GOVERNANCE_LOG];
     let mut needed: BTreeSet<String> = fixed.iter().map(ToString::to_string).collect();
     let ledger = replay.executor.ledger();
     needed.extend(ledger.blocks().filter_map(|block| block_path(block.header.height)));
@@ -180,6 +193,12 @@ pub(super) fn check_complete(set: &LoadedArtifacts, replay: &Replay, found: &mut
     }
     for path in set.files.keys() {
         let expected = "a file that the ledger names";
-        found.holds(Check::Unlisted, &Place::file(path), needed.contains(path), expected, "another");
+        found.holds(
+            Check::Unlisted,
+            &Place::file(path),
+            needed.contains(path),
+            expected,
+            "another",
+        );
     }
 }

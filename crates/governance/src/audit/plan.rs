@@ -7,15 +7,20 @@ use ledger::merkle::block_tree::InclusionProof;
 use ledger::{Checkpoint, EntryProof, LogHash, ProofError};
 use serde_json::Value;
 
+use super::checks::Check;
 use super::ground::{Documents, Ground};
-use super::ledger::{Chain, NEED_REPLAY, Replayed};
-use super::report::{Check, Place, Results};
+use super::ledger::{Chain, HeadClaim, Replayed};
+use super::report::{Place, Results};
 use crate::artifact::plan::{AlignmentProof, FederatedPlan};
 use crate::artifact::replay::Replay;
 use crate::artifact::{PLAN, derive_plan};
 
 /// Most proofs and epochs of a plan that are judged.
 const MAX_ITEMS: usize = 200_000;
+
+/// Checks that judge what the plan says, besides what the ledger says.
+const NEED_PLAN: &[Check] =
+    &[Check::MerkleInclusion, Check::Coverage, Check::Numeric, Check::EpochMonotonic];
 
 /// Which check a differing field belongs to, besides `artifact:federated_plan`: section, field, check.
 /// The first line that matches counts; an empty field matches the whole section.
@@ -60,8 +65,7 @@ pub(super) fn check(
 ) {
     let Some(value) = &documents.plan_value else {
         found.fail(Check::FederatedPlan, &Place::file(PLAN), "a readable plan", "none");
-        found.block(NEED_REPLAY, "there is no readable plan");
-        found.block(&[Check::MerkleInclusion], "there is no readable plan");
+        found.block(NEED_PLAN, "there is no readable plan");
         return;
     };
     let place = Place::at(PLAN, "/alignment_proofs");
@@ -71,7 +75,7 @@ pub(super) fn check(
         check_epochs(plan, ground, replayed, found);
         check_proofs(plan, chain, ground, replayed.map(|replayed| &replayed.replay), found);
     } else {
-        found.block(&[Check::MerkleInclusion], "the plan has another shape");
+        found.block(NEED_PLAN, "the plan has another shape");
     }
     let Some(replayed) = replayed.filter(|replayed| replayed.complete) else { return };
     match derive_plan(&replayed.replay, &chain.decisions, consensus_passed) {
@@ -86,6 +90,16 @@ pub(super) fn check(
             found.fail(Check::FederatedPlan, &Place::file(PLAN), expected, cause);
         }
     }
+}
+
+/// The heads that the plan's checkpoints claim.
+pub(super) fn heads(plan: &FederatedPlan) -> impl Iterator<Item = HeadClaim> {
+    plan.consensus_decisions.iter().enumerate().filter_map(|(index, decision)| {
+        let checkpoint = decision.checkpoint.as_ref()?;
+        let at = format!("/consensus_decisions/{index}/checkpoint/log_root");
+        let (size, root) = (checkpoint.log_size, checkpoint.log_root);
+        Some(HeadClaim { place: Place::at(PLAN, at), size, root })
+    })
 }
 
 /// Epochs count up by one; numbers are within the schema's bounds.
@@ -198,13 +212,23 @@ fn check_proof(
     let item = usize::try_from(proof.entry_index).ok().and_then(|at| block.batch.items.get(at));
     let Some(item) = item else {
         let expected = format!("an entry of {}", block.header.entries_count);
-        found.fail(Check::MerkleInclusion, &place.below("entry_index"), expected, proof.entry_index);
+        found.fail(
+            Check::MerkleInclusion,
+            &place.below("entry_index"),
+            expected,
+            proof.entry_index,
+        );
         return;
     };
     let root = match chain.ledger.history().root_at(proof.log_size) {
         Ok(root) => root,
         Err(cause) => {
-            found.fail(Check::MerkleInclusion, &place.below("log_size"), "a size of this log", cause);
+            found.fail(
+                Check::MerkleInclusion,
+                &place.below("log_size"),
+                "a size of this log",
+                cause,
+            );
             return;
         }
     };
@@ -213,13 +237,15 @@ fn check_proof(
         count: proof.entries_count,
         siblings: proof.entry_path.clone(),
     };
-    let log_path = proof.log_path.iter().map(|hash| LogHash::from_bytes(*hash.as_bytes())).collect();
+    let log_path =
+        proof.log_path.iter().map(|hash| LogHash::from_bytes(*hash.as_bytes())).collect();
     let whole = EntryProof { header: block.header, entry, log_size: proof.log_size, log_path };
     let federation = ground.context.federation_id;
     let origin = ground.genesis.claimed().log_origin.as_str();
-    let verified = Checkpoint::new(origin, proof.log_size, root)
-        .map_err(|cause| cause.to_string())
-        .and_then(|head| whole.verify(item, federation, &head).map_err(|cause| entry_fault(&cause)));
+    let verified =
+        Checkpoint::new(origin, proof.log_size, root).map_err(|cause| cause.to_string()).and_then(
+            |head| whole.verify(item, federation, &head).map_err(|cause| entry_fault(&cause)),
+        );
     match verified {
         Ok(()) => found.pass(Check::MerkleInclusion),
         Err(cause) => {
@@ -275,7 +301,8 @@ fn diff(expected: &Value, got: &Value, pointer: &mut Vec<String>, found: &mut Re
         }
         (Value::Array(ours), Value::Array(theirs)) => {
             let first = ours.iter().zip(theirs).take_while(|(ours, theirs)| ours == theirs).count();
-            let count = |items: &[Value]| format!("{} items (first difference at {first})", items.len());
+            let count =
+                |items: &[Value]| format!("{} items (first difference at {first})", items.len());
             differ(&count(ours), &count(theirs), pointer, found);
         }
         _ if expected == got => found.pass(Check::FederatedPlan),
@@ -298,7 +325,8 @@ fn differ(expected: &str, got: &str, pointer: &[String], found: &mut Results) {
     // Votes and checkpoints have checks of their own, from their own signatures.
     let own = ["votes", "checkpoint"].iter().any(|part| pointer.iter().any(|step| step == part));
     let field = pointer.get(2).map_or("", String::as_str);
-    let named = |line: &&(&str, &str, Check)| line.0 == section && (line.1.is_empty() || line.1 == field);
+    let named =
+        |line: &&(&str, &str, Check)| line.0 == section && (line.1.is_empty() || line.1 == field);
     if let Some((_, _, check)) = FIELDS.iter().find(named).filter(|_| !own) {
         found.fail(*check, &place, expected, got);
     }

@@ -12,9 +12,10 @@ use federation_proto::keys::{NodeFingerprint, Signature};
 use federation_proto::{Digest, Height, SequenceNumber, Signed, View};
 use ledger::{Checkpoint as LogCheckpoint, LogHash};
 
+use super::checks::Check;
 use super::ground::Ground;
 use super::ledger::{Chain, block_place};
-use super::report::{Check, Place, Results};
+use super::report::{Place, Results};
 use crate::artifact::plan::{ConsensusDecision, FederatedPlan, PlanCheckpoint};
 use crate::artifact::{PLAN, derive_log_digest};
 
@@ -91,7 +92,8 @@ pub(super) fn check_blocks(
                 && statement.sequence == header.sequence;
             let expected = format!("a result of block {}", header.id());
             let shown = format!("{statement:?}");
-            all &= found.holds(Check::MerkleRoot, &place.below("statement"), matches, expected, shown);
+            all &=
+                found.holds(Check::MerkleRoot, &place.below("statement"), matches, expected, shown);
             all &= judge_checkpoint((committee, roster), &place, &statement, &claims, book, found);
         }
     }
@@ -99,11 +101,8 @@ pub(super) fn check_blocks(
 }
 
 fn commit_claims(commit: &CommitCertificate, place: &Place) -> Vec<VoteClaim> {
-    let slot = Slot {
-        view: commit.view.get(),
-        sequence: commit.sequence.get(),
-        digest: commit.digest,
-    };
+    let slot =
+        Slot { view: commit.view.get(), sequence: commit.sequence.get(), digest: commit.digest };
     let claim = |(index, vote): (usize, &consensus_pbft::Vote)| VoteClaim {
         place: place.below("votes").below(index),
         replica: u32::from(vote.replica.get()),
@@ -122,7 +121,8 @@ pub(super) fn check_plan(
     book: &mut VoteBook,
     found: &mut Results,
 ) -> bool {
-    let (Some(plan), Some(committee), Some(roster)) = (plan, &ground.committee, &ground.roster) else {
+    let (Some(plan), Some(committee), Some(roster)) = (plan, &ground.committee, &ground.roster)
+    else {
         found.block(&[Check::ConsensusPassed], "no readable plan, or no committee to judge it by");
         return false;
     };
@@ -207,20 +207,20 @@ fn judge(
     let mut voters = BTreeSet::new();
     let mut counted = BTreeSet::new();
     for claim in claims {
-        let Some(member) = voter(committee, &claim.place, claim.replica, claim.validator, found) else {
+        let Some(member) = voter(committee, &claim.place, claim.replica, claim.validator, found)
+        else {
             continue;
         };
         unique(&mut voters, member, &claim.place, found);
+        // Said before the signature is looked at: a vote for another slot is no vote here, valid or not.
+        let here = (claim.slot.view, claim.slot.sequence) == (slot.view, slot.sequence);
+        found.holds(Check::ViewSeq, &claim.place, here, show(&slot), show(&claim.slot));
         if !verify_commit(committee, member, claim, book, found) {
             continue;
         }
         check_equivocation(member, claim, book, found);
         if claim.slot == slot {
-            found.pass(Check::ViewSeq);
             counted.insert(member.consensus_key().public());
-        } else {
-            let (expected, got) = (show(&slot), show(&claim.slot));
-            found.fail(Check::ViewSeq, &claim.place, expected, got);
         }
     }
     let (needed, got) = (committee.quorum(), counted.len());
@@ -249,7 +249,9 @@ fn voter<'c>(
     let named = validator.unwrap_or(member.fingerprint());
     let known = named == member.fingerprint();
     let expected = format!("replica {replica}, {}", member.fingerprint());
-    found.holds(Check::RosterEpoch, &place.below("validator"), known, expected, named).then_some(member)
+    found
+        .holds(Check::RosterEpoch, &place.below("validator"), known, expected, named)
+        .then_some(member)
 }
 
 /// Voters stand in increasing order, each once.
@@ -375,14 +377,16 @@ fn judge_checkpoint(
     let mut voters = BTreeSet::new();
     let mut counted = BTreeSet::new();
     for claim in claims {
-        let Some(member) = voter(committee, &claim.place, claim.replica, claim.validator, found) else {
+        let Some(member) = voter(committee, &claim.place, claim.replica, claim.validator, found)
+        else {
             continue;
         };
         unique(&mut voters, member, &claim.place, found);
         let note_key = roster.validators().get(usize::from(member.id().get()));
         let note_place = claim.place.below("note_signature");
         let noted = reduced(&claim.note_signature, &note_place, found)
-            && note_key.is_some_and(|key| key.log.verify_raw(text.as_bytes(), &claim.note_signature));
+            && note_key
+                .is_some_and(|key| key.log.verify_raw(text.as_bytes(), &claim.note_signature));
         let expected = format!("replica {}'s log key on the head of {origin}", member.id());
         found.holds(Check::SigStrict, &note_place, noted, expected, claim.note_signature);
         let body = Checkpoint {
