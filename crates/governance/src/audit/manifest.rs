@@ -137,7 +137,10 @@ fn check_records(set: &LoadedArtifacts, record: &Manifest, found: &mut Results) 
             None => found.fail(Check::IncompleteRun, &place, &file.path, "no such file"),
             Some(bytes) => {
                 found.pass(Check::IncompleteRun);
-                let at = |field: &str| place.below(format_args!("{field} ({})", file.path));
+                // The file is named, not the manifest that lists it: it is the file that differs.
+                let at = |field: &str| {
+                    Place::at(&file.path, format!("{field} in {MANIFEST} {}", place.at))
+                };
                 let length = bytes.len() as u64;
                 found.same(Check::Manifest, &at("length"), &file.length, &length);
                 let digest = Digest::of_blob(bytes);
@@ -171,7 +174,11 @@ fn check_signature(set: &LoadedArtifacts, ground: Option<&Ground>, found: &mut R
     let key = roster.artifact_key();
     let valid = manifest::verify(text, &signature, key, context);
     let expected = format!("a signature of the manifest by artifact key {}", key.public());
-    found.holds(Check::Manifest, &place, valid, expected, signature);
+    if !found.holds(Check::Manifest, &place, valid, expected, signature) {
+        // Which of the two was changed cannot be told, so both are named.
+        let expected = format!("the bytes that {MANIFEST_SIGNATURE} signs");
+        found.fail(Check::Manifest, &Place::file(MANIFEST), expected, Digest::of_blob(text));
+    }
 }
 
 /// Every file that the replayed ledger needs, and no other.
