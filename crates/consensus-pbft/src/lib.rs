@@ -1,3 +1,5 @@
+//! Sans-IO PBFT with persist-before-send and certificates that verify alone.
+//!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

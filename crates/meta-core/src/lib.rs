@@ -1,3 +1,5 @@
+//! Evolving a shared genome: local cycles, alignment, exact robust aggregation.
+//!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

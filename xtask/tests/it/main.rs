@@ -5,6 +5,7 @@
     reason = "a law that cannot be read is a failed test"
 )]
 
+mod cli;
 mod layers;
 mod rfc_trace;
 mod tidy;

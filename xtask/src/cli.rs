@@ -1,0 +1,194 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use governance::audit::ExpectedHead;
+use simulator::scenario::MAX_EPOCHS;
+
+/// Most worker threads; more never helped anybody.
+const MAX_THREADS: u64 = 1024;
+
+/// Federated evolution, from one directory: run it, audit it, measure it, test it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    after_help = "Start with `cargo xtask simulate`, then `cargo xtask compliance --phase M5`."
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a federation and write its signed artifacts
+    Simulate(SimulateArgs),
+    /// Audit a run's artifacts offline: recompute everything, believe nothing
+    Compliance(ComplianceArgs),
+    /// Measure an area against its reference, in the same process
+    Bench(BenchArgs),
+    /// The test command: everything that must hold before a change lands
+    Ci(CiArgs),
+}
+
+/// How to show a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+}
+
+/// Arguments of `simulate`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Runs a federation in simulation: sites learn on private workloads, validators order and \
+        recompute, governors sign off, epoch after epoch. Everything follows from the scenario and the seed, \
+        whatever the number of threads. The run ends with a table of held-out cost and signed artifacts.\n\n\
+        The reference run (scenario baseline, default seed and epochs) is written in place to artifacts/, \
+        where it is committed. Any other run goes to target/simulations/.",
+    after_long_help = "Examples:\n  \
+        cargo xtask simulate                           the reference run, to artifacts/\n  \
+        cargo xtask simulate --seed 7 --epochs 2       to target/simulations/\n  \
+        cargo xtask simulate --scenario my.toml        your own scenario\n  \
+        cargo xtask simulate --format json --quiet     one document, for a program\n\n\
+        Exit status: 0 done, 1 the run failed or could not be written, 2 bad usage or scenario, \
+        130 interrupted. An interrupted or failed run leaves the run before it as it was."
+)]
+pub(crate) struct SimulateArgs {
+    /// A built-in scenario, or a TOML file (with a '/' or ending in .toml)
+    #[arg(long, value_name = "NAME|FILE", default_value = crate::simulate::REFERENCE_SCENARIO)]
+    pub(crate) scenario: String,
+    /// Decides everything that is random
+    #[arg(long, value_name = "N", default_value_t = crate::simulate::REFERENCE_SEED)]
+    pub(crate) seed: u64,
+    /// Federated epochs, instead of the scenario's own number
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u64>::new().range(1..=MAX_EPOCHS))]
+    pub(crate) epochs: Option<u64>,
+    /// Where to write, instead of the default place
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// How to show the result
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+    /// No progress; for people, only the compliance command
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// Worker threads; never changes a byte of the result [default: one a core]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u16>::new().range(1..=MAX_THREADS))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// The phases that can be audited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Phase {
+    /// Federated meta-evolution
+    #[value(name = "M5")]
+    M5,
+}
+
+/// Arguments of `compliance`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Audits the artifacts of a run, offline and read-only: manifest, signatures, ledger, \
+        proofs, votes, alignment, aggregate, states, sign-offs. Everything is recomputed. Every check \
+        prints one line: PASS, FAIL with file, place and both values, NOT RUN, or NOT COVERED where this \
+        verifier has no machinery yet.\n\n\
+        Without --root-of-trust the governors compiled into this program are trusted; their keys are \
+        published, so such a verdict proves consistency, not authorship.",
+    after_long_help = "Examples:\n  \
+        cargo xtask compliance --phase M5\n  \
+        cargo xtask compliance --phase M5 --artifacts target/simulations/baseline-seed7\n  \
+        cargo xtask compliance --phase M5 --format json | jq '.checks[] | select(.verdict != \"PASS\")'\n\n\
+        Exit status: 0 every covered check passed, 1 the artifacts fail, 2 bad usage, 3 cannot decide \
+        (the root of trust or this machine is at fault, not the artifacts)."
+)]
+pub(crate) struct ComplianceArgs {
+    /// The phase to audit: M5
+    #[arg(long, value_name = "PHASE", ignore_case = true)]
+    pub(crate) phase: Phase,
+    /// The run's directory [default: artifacts/ of the workspace]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) artifacts: Option<PathBuf>,
+    /// Governors to trust, instead of the compiled-in synthetic ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root_of_trust: Option<PathBuf>,
+    /// How to show the report
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+    /// Fail where a check is not covered
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// The ledger head that must be there, as a checkpoint states it: catches an older complete run
+    #[arg(long, value_name = "SIZE:ROOT")]
+    pub(crate) expect_head: Option<ExpectedHead>,
+    /// Fail unless the root of trust is live
+    #[arg(long)]
+    pub(crate) require_live: bool,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Measures one area against a reference that is measured in the same process: a limit from \
+        the design or a peer. Each line says whether the bar was met. Without an area, lists them.",
+    after_long_help = "Examples:\n  \
+        cargo xtask bench simulate\n  \
+        cargo xtask bench simulate --format json | jq .meets_bar\n\n\
+        Exit status: 0 measured (whether or not the bar is met), 1 the measurement failed, 2 no such area."
+)]
+pub(crate) struct BenchArgs {
+    /// What to measure
+    #[arg(value_name = "AREA")]
+    pub(crate) area: Option<String>,
+    /// A table, or one JSON object a line
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+/// Arguments of `ci`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Runs every stage that must hold before a change lands, prints the time of each, and \
+        stops at the first that fails.",
+    after_long_help = "Examples:\n  \
+        cargo xtask ci\n  \
+        cargo xtask ci --list\n  \
+        cargo xtask ci --only clippy --only docs\n\n\
+        Exit status: 0 all stages passed, 1 a stage failed, 2 no such stage, 130 interrupted."
+)]
+pub(crate) struct CiArgs {
+    /// Run only this stage; may be repeated
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) only: Vec<String>,
+    /// List the stages
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_explains_itself_with_examples() {
+        for command in Cli::command().get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Examples:") && help.contains("Exit status:"), "{help}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `compliance`: reads a run, has it audited, shows the report.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use governance::artifact::MANIFEST;
+use governance::audit::{AuditOptions, Report, Verdict, audit};
+use governance::trust::{MAX_TRUST_BYTES, RootOfTrust};
+use meta_core::genome::SchemaError;
+use meta_core::workload::coloring;
+use serde_json::{Value, json};
+
+use crate::cli::{ComplianceArgs, Format, Phase};
+use crate::failure::Failure;
+use crate::load::load;
+use crate::output;
+use crate::workspace;
+
+pub(crate) fn run(args: &ComplianceArgs) -> Result<ExitCode, Failure> {
+    let Phase::M5 = args.phase;
+    let trust = match &args.root_of_trust {
+        Some(path) => RootOfTrust::parse(&read_trust(path)?)?,
+        None => RootOfTrust::synthetic()?,
+    };
+    let root = args.artifacts.clone().unwrap_or_else(workspace::artifacts);
+    let set = load(&root)?;
+    if !set.files.contains_key(MANIFEST) && set.problems.is_empty() {
+        output::note(&format!(
+            "{}: no {MANIFEST}, so no run to audit; `cargo xtask simulate` makes one",
+            workspace::shown(&root)
+        ));
+    }
+    let options = AuditOptions {
+        schemas: known_schemas()?,
+        expect_head: args.expect_head,
+        strict: args.strict,
+        require_live: args.require_live,
+    };
+    let report = audit(&set, &trust, &options);
+    let text = match args.format {
+        Format::Human => report.to_string(),
+        Format::Json => to_json(&report, &root),
+    };
+    output::write(&text).map_err(Failure::ReportOutput)?;
+    Ok(ExitCode::from(report.exit_code()))
+}
+
+/// The genome schemas of the workloads that ship; a genesis that pins another one cannot be replayed here.
+fn known_schemas() -> Result<Vec<meta_core::genome::GenomeSchema>, SchemaError> {
+    Ok(vec![coloring::schema()?])
+}
+
+fn read_trust(path: &Path) -> Result<Vec<u8>, Failure> {
+    let unusable = |reason: String| Failure::TrustFile { path: path.to_path_buf(), reason };
+    let found = fs::metadata(path).map_err(|cause| unusable(cause.to_string()))?;
+    if !found.is_file() {
+        return Err(unusable("it is not a regular file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    // One byte more than allowed, so that the parser sees an oversized file as such.
+    File::open(path)
+        .and_then(|file| file.take(MAX_TRUST_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|cause| unusable(cause.to_string()))?;
+    Ok(bytes)
+}
+
+/// The report as one document, with everything that the text says.
+fn to_json(report: &Report, root: &Path) -> String {
+    let checks: Vec<Value> = report
+        .checks()
+        .iter()
+        .map(|line| {
+            json!({
+                "id": line.check.id(),
+                "row": line.check.row(),
+                "verdict": line.verdict.to_string(),
+                "compared": line.compared.to_string(),
+                "failed": line.failed.to_string(),
+                "note": line.note,
+            })
+        })
+        .collect();
+    let findings: Vec<Value> = report
+        .findings()
+        .iter()
+        .map(|finding| {
+            json!({
+                "check": finding.check.id(),
+                "file": finding.file,
+                "at": finding.at,
+                "expected": finding.expected,
+                "found": finding.found,
+            })
+        })
+        .collect();
+    let not_covered: Vec<&str> =
+        report.with(Verdict::NotCovered).map(|line| line.check.id()).collect();
+    let document = json!({
+        "schema": "prism-federation/compliance",
+        "schema_version": 1,
+        "phase": "M5",
+        "artifacts": root.to_string_lossy(),
+        "root_of_trust": report.root_of_trust(),
+        "passed": report.passed(),
+        "exit_code": report.exit_code(),
+        "checks": checks,
+        "findings": findings,
+        "not_covered": not_covered,
+    });
+    format!("{document:#}\n")
+}

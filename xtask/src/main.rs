@@ -1,0 +1,65 @@
+//! Command line of the workspace: `simulate`, `compliance`, `bench` and `ci`.
+//!
+//! ```text
+//! cli ─▶ simulate   ─▶ simulator::FederationSimulator ─▶ publish   (stage, sync, swap)
+//!     ─▶ compliance ─▶ load (read-only, bounded)      ─▶ governance::audit
+//!     ─▶ bench      ─▶ one table, one JSON object a line
+//!     ─▶ ci         ─▶ the stages of the test command
+//! ```
+//!
+//! Thin by design: what decides anything lives in the libraries. Here are the disk, the terminal, the wall
+//! clock and the exit status.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod ci;
+mod cli;
+mod compliance;
+mod failure;
+mod interrupt;
+mod load;
+mod output;
+mod publish;
+mod simulate;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+use failure::{Failure, USAGE};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(stop) => {
+            // Help and version are such stops too; whoever closed the pipe has seen enough of them.
+            let _ = stop.print();
+            return if stop.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    run(&cli.command).unwrap_or_else(|failure| {
+        output::note(&format!("error: {}", one_line(&failure.to_string())));
+        failure.exit_code()
+    })
+}
+
+fn run(command: &Command) -> Result<ExitCode, Failure> {
+    interrupt::install()?;
+    match command {
+        Command::Simulate(args) => simulate::run(args),
+        Command::Compliance(args) => compliance::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Ci(args) => ci::run(args),
+    }
+}
+
+/// Causes come from parsers and the system; a message stays on its line whatever they say.
+fn one_line(text: &str) -> String {
+    text.split(['\n', '\r'])
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
