@@ -142,8 +142,8 @@ impl Committee {
             members.push(Member {
                 id,
                 fingerprint: validator.record.fingerprint,
-                consensus: validator.consensus,
-                log: validator.log,
+                consensus: validator.consensus.clone(),
+                log: validator.log.clone(),
                 note,
             });
         }

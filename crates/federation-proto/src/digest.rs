@@ -54,6 +54,8 @@ pub enum HashDomain {
     Scenario,
     /// The frames of a simulated run.
     Trace,
+    /// A verified signature in a memo.
+    VerifiedSignature,
     /// A synthetic key seed, derived from a published label.
     SyntheticKey,
 }
@@ -82,6 +84,7 @@ impl HashDomain {
             Self::GovernanceNote => "prism1 2026-11-24 governance-note",
             Self::Scenario => "prism1 2026-11-24 scenario",
             Self::Trace => "prism1 2026-11-24 trace",
+            Self::VerifiedSignature => "prism1 2026-11-24 verified-signature",
             Self::SyntheticKey => "prism1 2026-11-24 synthetic-key",
         }
     }

@@ -1,6 +1,7 @@
 //! The founding document: who takes part, under which policy, and who may say so.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -11,7 +12,7 @@ use crate::digest::{Digest, HashDomain};
 use crate::ids::FederationId;
 use crate::keys::{
     Admission, Artifact, Consensus, Document, GovernanceNote, Identity, KeyError, LogCheckpoint,
-    NodeFingerprint, PublicKey, VerifyingKey,
+    NodeFingerprint, PublicKey, SignatureMemo, VerifyingKey,
 };
 use crate::limits;
 use crate::name::Name;
@@ -385,6 +386,34 @@ impl Configuration {
 }
 
 impl Roster {
+    /// The same roster, whose keys remember together what they verified. For simulations.
+    #[must_use]
+    pub fn memoised(self, memo: &Arc<SignatureMemo>) -> Self {
+        let validator = |validator: Validator| Validator {
+            identity: validator.identity.memoised(memo),
+            consensus: validator.consensus.memoised(memo),
+            log: validator.log.memoised(memo),
+            ..validator
+        };
+        let participant = |participant: Participant| Participant {
+            identity: participant.identity.memoised(memo),
+            ..participant
+        };
+        let governor = |governor: Governor| Governor {
+            document: governor.document.memoised(memo),
+            admission: governor.admission.memoised(memo),
+            note: governor.note.memoised(memo),
+            ..governor
+        };
+        Self {
+            validators: self.validators.into_iter().map(validator).collect(),
+            participants: self.participants.into_iter().map(participant).collect(),
+            governors: self.governors.into_iter().map(governor).collect(),
+            artifact: self.artifact.memoised(memo),
+            ..self
+        }
+    }
+
     /// The configuration it was checked from.
     pub fn configuration(&self) -> &Configuration {
         &self.configuration
@@ -432,11 +461,11 @@ impl Roster {
 
     /// The checked admission keys.
     pub fn admission_keys(&self) -> Vec<VerifyingKey<Admission>> {
-        self.governors.iter().map(|governor| governor.admission).collect()
+        self.governors.iter().map(|governor| governor.admission.clone()).collect()
     }
 
     /// The checked document keys.
     pub fn document_keys(&self) -> Vec<VerifyingKey<Document>> {
-        self.governors.iter().map(|governor| governor.document).collect()
+        self.governors.iter().map(|governor| governor.document.clone()).collect()
     }
 }

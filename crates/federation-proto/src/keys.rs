@@ -5,20 +5,28 @@
 //! [`Identity`]. Keys from outside are [`PublicKey`] (32 bytes, nothing known) until
 //! [`check`](PublicKey::check) proves them canonical, of full order and torsion-free.
 
+mod memo;
+
+#[cfg(test)]
+mod tests;
+
 use core::cmp::Ordering;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 use core::str::FromStr;
+use std::sync::Arc;
 
 use curve25519_dalek::edwards::CompressedEdwardsY;
+use data_encoding::HEXLOWER;
 use ed25519_dalek::Signer as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+pub use memo::SignatureMemo;
+
 use crate::digest::{Digest, HashDomain, HexError, parse_hex32};
-use data_encoding::HEXLOWER;
 
 /// The job of a key. Implemented only by the markers of this module.
 pub trait KeyRole: Copy + Eq + Send + Sync + 'static {
@@ -116,7 +124,7 @@ impl<R: KeyRole> PublicKey<R> {
         }
         let inner = ed25519_dalek::VerifyingKey::from_bytes(&self.bytes)
             .map_err(|_| KeyError::NotAPoint)?;
-        Ok(VerifyingKey { inner, role: PhantomData })
+        Ok(VerifyingKey { inner, memo: None, role: PhantomData })
     }
 }
 
@@ -176,9 +184,10 @@ impl<'de, R> Deserialize<'de> for PublicKey<R> {
 }
 
 /// A checked public key of role `R`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct VerifyingKey<R> {
     inner: ed25519_dalek::VerifyingKey,
+    memo: Option<Arc<SignatureMemo>>,
     role: PhantomData<R>,
 }
 
@@ -192,7 +201,17 @@ impl<R: KeyRole> VerifyingKey<R> {
     ///
     /// Messages of this protocol go through [`Signed`](crate::signing::Signed); raw text is for C2SP notes.
     pub fn verify_raw(&self, message: &[u8], signature: &Signature) -> bool {
-        self.inner.verify_strict(message, &signature.to_dalek()).is_ok()
+        let strictly = || self.inner.verify_strict(message, &signature.to_dalek()).is_ok();
+        match &self.memo {
+            Some(memo) => memo.recall(&self.inner.to_bytes(), message, signature, strictly),
+            None => strictly(),
+        }
+    }
+
+    /// The same key, remembering what it verified together with all keys that share the memo.
+    #[must_use]
+    pub fn memoised(self, memo: &Arc<SignatureMemo>) -> Self {
+        Self { memo: Some(Arc::clone(memo)), ..self }
     }
 }
 
@@ -289,6 +308,3 @@ impl<R: KeyRole> fmt::Debug for SecretKey<R> {
         write!(f, "SecretKey<{}>({}…)", R::NAME, self.public().short())
     }
 }
-
-#[cfg(test)]
-mod tests;

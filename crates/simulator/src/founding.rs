@@ -1,11 +1,13 @@
 //! The genesis of a scenario: roster, mandate and policy, endorsed by the synthetic governors.
 
+use std::sync::Arc;
+
 use consensus_pbft::{Committee, CommitteeError};
 use federation_proto::genesis::{
     Configuration, FederationKind, Genesis, GovernorRecord, Mandate, ParticipantRecord, Thresholds,
     ValidatorRecord,
 };
-use federation_proto::keys::{Artifact, Document};
+use federation_proto::keys::{Artifact, Document, SignatureMemo};
 use federation_proto::name::NameError;
 use federation_proto::{Digest, Endorsed, FederatedEpoch, Name, SecretKey};
 use governance::executor::Executor;
@@ -62,7 +64,9 @@ impl Founding {
             initial_state_hash: MetaState::initial(&schema).hash(),
             configuration: configuration(scenario, keys)?,
         };
-        let rules = Rules::new(&genesis, scenario.policy().clone(), schema)?;
+        let mut rules = Rules::new(&genesis, scenario.policy().clone(), schema)?;
+        // Every simulated node checks every signature; the same check is not computed twice.
+        rules.roster = rules.roster.memoised(&Arc::new(SignatureMemo::default()));
         let committee = Committee::new(&rules.roster, rules.context, &genesis.log_origin)?;
         let documents: Vec<SecretKey<Document>> =
             GOVERNORS.iter().map(|name| keys.key(name)).collect();

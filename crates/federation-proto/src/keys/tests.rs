@@ -80,3 +80,22 @@ fn a_secret_key_never_prints_its_seed() {
     assert!(shown.starts_with("SecretKey<identity>("));
     assert!(!shown.contains(&HEXLOWER.encode(&key().inner.to_bytes())));
 }
+
+#[test]
+fn a_memo_never_says_yes_to_what_was_not_verified() {
+    let memo = Arc::new(SignatureMemo::default());
+    let verifier = key().public().check().expect("a good key").memoised(&memo);
+    let other = SecretKey::<Identity>::synthetic("keys-test", "b");
+    let other = other.public().check().expect("a good key").memoised(&memo);
+    let signature = key().sign_raw(b"m");
+    for _ in 0..2 {
+        assert!(!verifier.verify_raw(b"n", &signature));
+        assert!(verifier.verify_raw(b"m", &signature));
+        assert!(!other.verify_raw(b"m", &signature));
+        assert!(!verifier.verify_raw(b"m", &other_signature()));
+    }
+}
+
+fn other_signature() -> Signature {
+    SecretKey::<Identity>::synthetic("keys-test", "b").sign_raw(b"m")
+}

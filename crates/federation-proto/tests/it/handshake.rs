@@ -51,7 +51,7 @@ fn negotiate(hello: &FederationHello) -> Result<Vec<Name>, HandshakeError> {
 fn admit(session: &SessionOpened, context: &SigningContext) -> Result<SessionId, Refusal> {
     let roster = roster();
     let node = session.hello.claimed().node_fingerprint;
-    let identity = roster.participant(&node).ok_or(Refusal::UnknownNode)?.identity;
+    let identity = roster.participant(&node).ok_or(Refusal::UnknownNode)?.identity.clone();
     let needed = usize::from(roster.configuration().thresholds.admission);
     let hello = session.hello.clone().verify(&identity, context)?;
     let accept = session.accept.verify(&roster.admission_keys(), needed, context)?;

@@ -160,11 +160,11 @@ fn thresholds_lie_between_one_and_the_organisations() {
 }
 
 #[test]
-fn governors_of_one_organisation_count_once() {
+fn an_organisation_has_one_governor() {
     let mut configuration = fixture::configuration();
-    configuration.governors[1].organisation = configuration.governors[0].organisation.clone();
-    let expected = RosterError::Threshold { what: "document", needed: 3, organisations: 2 };
-    assert_eq!(refusal(configuration), expected);
+    let shared = configuration.governors[0].organisation.clone();
+    configuration.governors[1].organisation = shared.clone();
+    assert_eq!(refusal(configuration), RosterError::SharedOrganisation(shared));
 }
 
 #[test]
