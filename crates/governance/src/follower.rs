@@ -98,7 +98,8 @@ impl Follower {
         if sequence < self.next || self.early.contains_key(&sequence) {
             return Ok(());
         }
-        if self.early.len() >= MAX_EARLY {
+        // The one that all others wait for always has room: it empties the buffer.
+        if sequence > self.next && self.early.len() >= MAX_EARLY {
             return Err(FollowerRefusal::TooFarAhead(sequence));
         }
         let batch = ordered.batch.digest(&self.executor.rules().context, sequence);

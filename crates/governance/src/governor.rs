@@ -104,6 +104,9 @@ impl Governor {
     }
 
     /// Signs a decided aggregate once a checkpoint certificate covers it.
+    ///
+    /// The pinned head is the aggregate's block, not the newest certified one: governors hold different
+    /// certificates, and only signatures on one text count together.
     fn sign_off(&mut self) -> Vec<Outgoing> {
         let executor = self.follower.executor();
         let Phase::Aggregated { aggregated, height } = executor.state().phase() else {
@@ -112,11 +115,14 @@ impl Governor {
         let Some(certified) = self.follower.certified() else {
             return Vec::new();
         };
-        let head_size = certified.statement.log_size;
+        let head_size = height.get();
         let aggregated_hash = aggregated.hash();
-        if head_size < height.get() || self.signed == Some(aggregated_hash) {
+        if certified.statement.log_size < head_size || self.signed == Some(aggregated_hash) {
             return Vec::new();
         }
+        let Some(head_root) = executor.log_root(head_size) else {
+            return Vec::new();
+        };
         let signoff = ApplySignoff {
             federated_epoch: aggregated.federated_epoch,
             generation: aggregated.generation,
@@ -124,7 +130,7 @@ impl Governor {
             new_state_hash: aggregated.new_state_hash,
             previous_note: executor.state().note_head(),
             head_size,
-            head_root: Digest::from_bytes(*certified.statement.log_root.as_bytes()),
+            head_root: Digest::from_bytes(*head_root.as_bytes()),
             signatures: Vec::new(),
         };
         let text = note::apply_text(executor.rules().federation_id(), &signoff);

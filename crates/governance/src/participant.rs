@@ -74,6 +74,19 @@ struct Submission {
     request: Option<Box<Signed<Request>>>,
 }
 
+impl Submission {
+    /// The receipt that a validator must give for it.
+    fn receipt_of(&self, validator: NodeFingerprint) -> BlobReceipt {
+        BlobReceipt {
+            validator,
+            node_fingerprint: self.update.node_fingerprint,
+            federated_epoch: self.update.federated_epoch,
+            blob: Digest::of_blob(&self.blob),
+            blob_len: u32::try_from(self.blob.len()).unwrap_or(u32::MAX),
+        }
+    }
+}
+
 /// The agent.
 #[derive(Debug)]
 pub struct Participant {
@@ -193,6 +206,10 @@ impl Participant {
         let Stage::Greeting(greeting) = &mut self.stage else {
             return Vec::new();
         };
+        // The answer to an earlier hello of ours is genuine too, and opens nothing any more.
+        if accept.hello_hash != greeting.hello.claimed().hash() {
+            return Vec::new();
+        }
         let rules = self.follower.executor().rules();
         let keys = rules.roster.admission_keys();
         let single = Endorsed::from_parts(accept.clone(), vec![endorsement.clone()]);
@@ -277,8 +294,8 @@ impl Participant {
         };
         let rules = self.follower.executor().rules();
         let claimed = receipt.claimed();
-        let ours = claimed.blob == Digest::of_blob(&submission.blob)
-            && claimed.node_fingerprint == submission.update.node_fingerprint;
+        // Every field: one bad receipt in the commitment, and the ledger refuses it.
+        let ours = *claimed == submission.receipt_of(claimed.validator);
         let Some(validator) = rules.roster.validator(&claimed.validator).filter(|_| ours) else {
             return Vec::new();
         };
@@ -305,14 +322,18 @@ impl Participant {
     fn observe_ledger(&mut self) {
         let node = self.identity.public();
         let executor = self.follower.executor();
+        let state = executor.state();
         if let (Stage::Opening { .. }, Some((session_id, _))) =
-            (&self.stage, executor.state().session_of(&node))
+            (&self.stage, state.session_of(&node))
             && let Some(ledger_block_id) = executor.session_block(&node)
         {
             self.stage = Stage::Member(Membership { session_id: *session_id, ledger_block_id });
         }
+        // Several epochs may have been executed at once, so its place in the window counts too.
         let ordered = |submission: &mut Submission| {
-            executor.state().has_ordered(&submission.update.update_hash)
+            let request = submission.request.as_ref().map(|request| request.claimed());
+            request.is_some_and(|request| state.has_executed(request))
+                || state.has_ordered(&submission.update.update_hash)
         };
         self.submission.take_if(ordered);
     }

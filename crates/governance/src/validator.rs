@@ -216,7 +216,10 @@ impl Validator {
             }
             ValidatorInput::Persisted(DurableToken::Block(_)) => {}
             ValidatorInput::Wake => self.step(now, Input::Wake, &mut effects),
-            ValidatorInput::Resend => self.step(now, Input::Resend, &mut effects),
+            ValidatorInput::Resend => {
+                self.application.ask_again();
+                self.step(now, Input::Resend, &mut effects);
+            }
         }
         effects
     }
@@ -382,14 +385,18 @@ impl Validator {
         certificate: CommitCertificate,
         effects: &mut Vec<ValidatorEffect>,
     ) {
-        let Some(block) = self.application.block_of(sequence) else {
+        let batch: Batch = if let Some(block) = self.application.block_of(sequence) {
+            effects.push(ValidatorEffect::Persist {
+                token: DurableToken::Block(sequence),
+                record: DurableRecord::Block(Box::new(block.clone())),
+            });
+            block.batch.clone()
+        } else if let Some(null) = self.application.take_null(sequence) {
+            // It makes no block, but a follower that never hears of it waits for ever.
+            null
+        } else {
             return;
         };
-        let batch: Batch = block.batch.clone();
-        effects.push(ValidatorEffect::Persist {
-            token: DurableToken::Block(sequence),
-            record: DurableRecord::Block(Box::new(block.clone())),
-        });
         let frame = Frame::Ordered(Box::new(OrderedBatch { sequence, batch, certificate }));
         self.serve(&frame, effects);
     }

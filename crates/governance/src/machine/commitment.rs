@@ -63,6 +63,12 @@ impl MachineState {
         all.any(|ordered| ordered.commitment.update_hash == *update_hash)
     }
 
+    /// Whether a request was executed in its session.
+    pub fn has_executed(&self, request: &Request) -> bool {
+        let session = self.rest.sessions.get(&request.session_id);
+        session.is_some_and(|session| session.has_executed(request.lane, request.sequence))
+    }
+
     fn check_session(&self, request: &Request) -> Result<(), Refusal> {
         let open = self.session_of(&request.node_fingerprint).map(|(id, _)| *id);
         if open == Some(request.session_id) {

@@ -24,6 +24,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether a position of a lane was executed.
+    pub fn has_executed(&self, lane: Lane, position: LaneSequence) -> bool {
+        self.windows.get(&lane).is_some_and(|window| window.has_executed(position))
+    }
+
     pub(super) fn admit(&mut self, lane: Lane, position: LaneSequence) -> Result<(), Refusal> {
         Ok(self.windows.entry(lane).or_default().admit(position)?)
     }

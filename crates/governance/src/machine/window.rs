@@ -41,6 +41,15 @@ impl Window {
     /// Width in positions.
     pub const WIDTH: u64 = 64;
 
+    /// Whether a position was executed, as far as the window knows: what is below it counts as executed.
+    pub fn has_executed(&self, position: LaneSequence) -> bool {
+        let Some(behind) = self.next.checked_sub(1).and_then(|top| top.checked_sub(position.get()))
+        else {
+            return false;
+        };
+        behind >= Self::WIDTH || self.seen & (1 << behind) != 0
+    }
+
     /// Marks a position executed, once.
     pub fn admit(&mut self, position: LaneSequence) -> Result<(), WindowRefusal> {
         let (got, next) = (position.get(), self.next);
@@ -86,6 +95,9 @@ mod tests {
                 if admitted {
                     next = next.max(position + 1);
                 }
+                let forgotten = position + 64 < next;
+                let executed = window.has_executed(LaneSequence::new(position));
+                prop_assert_eq!(executed, forgotten || model.contains(&position));
             }
         }
     }

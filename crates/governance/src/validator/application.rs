@@ -14,7 +14,7 @@ use federation_proto::entry::{AggregatedUpdate, ApplySignoff};
 use federation_proto::keys::{GovernanceNote, Identity, LogCheckpoint};
 use federation_proto::signing::Endorsement;
 use federation_proto::{
-    Batch, BatchItem, Digest, LedgerEntry, LogicalTime, Request, SecretKey, SequenceNumber,
+    Batch, BatchItem, Digest, Height, LedgerEntry, LogicalTime, Request, SecretKey, SequenceNumber,
     Signature, Signed, limits,
 };
 use ledger::{BlockFile, BlockHeader};
@@ -43,6 +43,8 @@ pub(super) struct FederationApplication {
     approvals: Approvals,
     /// This validator's own result for the current cut.
     own_result: Option<AggregatedUpdate>,
+    /// Executed null requests that were not published yet: no block holds them.
+    nulls: BTreeMap<SequenceNumber, Batch>,
     last_checkpoint: u64,
     failure: Option<ExecutionError>,
 }
@@ -122,6 +124,7 @@ impl FederationApplication {
             held: BTreeMap::new(),
             approvals: Approvals::default(),
             own_result: None,
+            nulls: BTreeMap::new(),
             last_checkpoint: 0,
             failure: None,
         }
@@ -139,9 +142,20 @@ impl FederationApplication {
         self.failure.take()
     }
 
+    /// The block of a sequence number. A replica that catches up executes several batches in one step, so it
+    /// need not be the head.
     pub(super) fn block_of(&self, sequence: SequenceNumber) -> Option<&BlockFile> {
-        let head = self.executor.ledger().head().height;
-        self.executor.ledger().block(head).filter(|block| block.header.sequence == sequence)
+        let ledger = self.executor.ledger();
+        let heights = (1..=ledger.head().height.get()).rev().map(Height::new);
+        let mut blocks = heights.filter_map(|height| ledger.block(height));
+        blocks
+            .find(|block| block.header.sequence <= sequence)
+            .filter(|block| block.header.sequence == sequence)
+    }
+
+    /// The null request of a sequence number, once.
+    pub(super) fn take_null(&mut self, sequence: SequenceNumber) -> Option<Batch> {
+        self.nulls.remove(&sequence)
     }
 
     pub(super) fn attach_checkpoint(&mut self, certificate: &CheckpointCertificate) {
@@ -182,6 +196,11 @@ impl FederationApplication {
         let new: Vec<Digest> = self.wanted.difference(&self.asked).copied().collect();
         self.asked.extend(&new);
         new
+    }
+
+    /// Requests or answers may have been lost: what is still missing is asked for again.
+    pub(super) fn ask_again(&mut self) {
+        self.asked.clear();
     }
 
     pub(super) fn is_wanted(&self, blob: &Digest) -> bool {
@@ -285,17 +304,18 @@ impl FederationApplication {
         }
         let before = self.executor.state().clone();
         self.executor.preview(batch)?;
-        for item in &batch.items {
+        for (index, item) in batch.items.iter().enumerate() {
             let BatchItem::Derived(entry) = item else {
                 continue;
             };
             match entry {
-                LedgerEntry::EpochOpened(_) if !self.may_open(&self.opening_state(batch)?, got) => {
+                LedgerEntry::EpochOpened(_)
+                    if !self.may_open(&self.state_before(batch, index)?, got) =>
+                {
                     return Err(ProposalRefusal::NotDue("EpochOpened"));
                 }
                 LedgerEntry::EpochCut(cut) => {
-                    let with_requests = self.opening_state(batch)?;
-                    if !self.may_cut(&with_requests, got) {
+                    if !self.may_cut(&self.state_before(batch, index)?, got) {
                         return Err(ProposalRefusal::NotDue("EpochCut"));
                     }
                     let included: BTreeSet<_> =
@@ -317,10 +337,9 @@ impl FederationApplication {
         Ok(Readiness::Ready)
     }
 
-    /// The state after the requests of a batch, before its derived entries.
-    fn opening_state(&self, batch: &Batch) -> Result<MachineState, ProposalRefusal> {
-        let requests = |item: &&BatchItem| matches!(item, BatchItem::Request(_));
-        let items = batch.items.iter().filter(requests).cloned().collect();
+    /// The state that item `index` of a batch meets. What a primary orders after a step cannot make it due.
+    fn state_before(&self, batch: &Batch, index: usize) -> Result<MachineState, ProposalRefusal> {
+        let items = batch.items.iter().take(index).cloned().collect();
         Ok(self.executor.preview(&Batch { batch_time: batch.batch_time, items })?)
     }
 
@@ -413,7 +432,12 @@ impl Application for FederationApplication {
             }
         }
         if let Some(entry) = self.due_entry(&state, batch_time) {
-            batch.items.push(BatchItem::Derived(entry));
+            let item = BatchItem::Derived(entry);
+            // A sign-off is as good as the governors behind it. What every backup must refuse is not proposed:
+            // the sequence number would be stuck for ever.
+            if self.executor.extend(&state, &batch, &item).is_ok() {
+                batch.items.push(item);
+            }
         }
         (!batch.items.is_empty()).then_some(batch)
     }
@@ -447,7 +471,10 @@ impl Application for FederationApplication {
                 self.last_checkpoint = header.height.get();
                 Execution { checkpoint: self.checkpoint(&header) }
             }
-            Ok(None) => none,
+            Ok(None) => {
+                self.nulls.insert(sequence, batch.clone());
+                none
+            }
             Err(cause) => {
                 self.failure = Some(cause);
                 none

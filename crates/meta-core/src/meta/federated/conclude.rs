@@ -22,8 +22,12 @@ pub enum ConcludeError {
 
 /// The result of an epoch, a pure function of its arguments: aggregate, then the state it leads to.
 ///
+/// Where fewer organisations are aligned than the rule needs, the result is the null change: the epoch ends
+/// with its record of what was left and why, and the genome stays. Otherwise one site that contradicts
+/// itself in a small federation could hold an epoch for ever.
+///
 /// # Errors
-/// [`ConcludeError`], for example when fewer organisations are aligned than the rule needs.
+/// [`ConcludeError`].
 pub fn conclude_epoch(
     schema: &GenomeSchema,
     rule: AggregationRule,
@@ -31,7 +35,10 @@ pub fn conclude_epoch(
     base: &MetaState,
     alignment: &Alignment,
 ) -> Result<AggregatedUpdate, ConcludeError> {
-    let delta = aggregate_meta_updates(schema, rule, &alignment.contributions())?;
+    let delta = match aggregate_meta_updates(schema, rule, &alignment.contributions()) {
+        Err(AggregationError::Empty | AggregationError::Trim { .. }) => vec![0; schema.dimension()],
+        outcome => outcome?,
+    };
     let next = base.preview(schema, epoch, &alignment.record, &delta)?;
     Ok(AggregatedUpdate {
         federated_epoch: epoch,

@@ -296,6 +296,21 @@ fn one_rotten_payload_does_not_hold_up_the_rest() {
 }
 
 #[test]
+fn too_few_sound_updates_end_the_epoch_and_change_no_gene() {
+    let federation = Fixture::new(SITES);
+    let mut nodes = sites(&federation);
+    let global = MetaState::initial(&schema());
+    let mut port = Port::new(&federation, &global, Lie::None);
+    // Two sound organisations are too few for a trim of one at each end.
+    port.rotten = vec![0, 1, 2, 3];
+    let cycle = run_epoch(&federation, &mut nodes, &global, &mut port).unwrap();
+    assert_eq!(cycle.aggregated.alignment.aligned.len(), 2);
+    assert!(cycle.aggregated.delta.iter().all(|change| *change == 0));
+    assert_eq!(cycle.state.values(), global.values());
+    assert_eq!(cycle.state.federated_epoch(), FederatedEpoch::new(1));
+}
+
+#[test]
 fn only_an_accepted_update_carries_its_residual_on() {
     let federation = Fixture::new(SITES);
     let mut nodes = sites(&federation);

@@ -1,0 +1,249 @@
+//! `SessionOpened`: one change to a good handshake at a time.
+
+use federation_proto::handshake::{HandshakeError, SessionOpened};
+use federation_proto::signing::SignatureError;
+use federation_proto::{
+    BatchItem, Digest, FederatedEpoch, LaneSequence, LedgerEntry, SessionId, Signed, SigningContext,
+};
+use governance::machine::{Refusal, WindowRefusal};
+
+use crate::fixture::session::{Handshake, signed_by};
+use crate::fixture::{Charter, World, key, name, node, site};
+
+fn refused(world: &World, bend: impl Fn(&mut Handshake)) -> Refusal {
+    let mut handshake = Handshake::of(world, 1, 1);
+    world.preview(vec![handshake.item(&world.context())]).expect("the unbent handshake");
+    bend(&mut handshake);
+    world.refusal(handshake.item(&world.context()))
+}
+
+#[test]
+fn an_opened_session_is_the_nodes_and_names_its_block() {
+    let mut world = World::new();
+    let handshake = Handshake::of(&world, 1, 1);
+    let header = world.commit(vec![handshake.item(&world.context())]);
+    assert_eq!(world.session(1), (handshake.session_id(), header.id()));
+    let (_, session) = world.state().session_of(&node(1)).expect("open");
+    assert_eq!((session.node, session.height), (node(1), header.height));
+    assert_eq!(world.state().session_of(&node(2)), None);
+}
+
+#[test]
+fn a_replayed_session_is_refused() {
+    let mut world = World::new();
+    let handshake = Handshake::of(&world, 1, 1);
+    let item = handshake.item(&world.context());
+    world.commit(vec![item.clone()]);
+    assert_eq!(world.refusal(item), Refusal::SessionReplayed(handshake.session_id()));
+}
+
+#[test]
+fn a_second_session_of_a_node_is_refused() {
+    let mut world = World::new();
+    world.join(1);
+    let record = world.rules().roster.participants()[0].record.clone();
+    let second = Handshake::of(&world, 1, 2).item(&world.context());
+    assert_eq!(world.refusal(second), Refusal::SessionOpen(Box::new(record)));
+}
+
+#[test]
+fn a_session_requested_by_another_node_is_refused() {
+    let world = World::new();
+    let mut request = Handshake::of(&world, 1, 1).request(&world.context());
+    request.node_fingerprint = node(2);
+    let item = signed_by(&site(2), request, &world.context());
+    let (what, expected, got) = ("request node", node(1).to_string(), node(2).to_string());
+    assert_eq!(world.refusal(item), Refusal::Mismatch { what, expected, got });
+}
+
+#[test]
+fn a_request_under_another_session_id_is_refused() {
+    let world = World::new();
+    let handshake = Handshake::of(&world, 1, 1);
+    let mut request = handshake.request(&world.context());
+    request.session_id = SessionId::new(Digest::ZERO);
+    let item = signed_by(&site(1), request, &world.context());
+    let (expected, got) = (handshake.session_id().to_string(), Digest::ZERO.to_string());
+    let what = "request session";
+    assert_eq!(world.refusal(item), Refusal::Mismatch { what, expected, got });
+}
+
+#[test]
+fn a_request_signed_by_somebody_else_is_refused() {
+    let world = World::new();
+    let request = Handshake::of(&world, 1, 1).request(&world.context());
+    let item = signed_by(&site(2), request, &world.context());
+    let (what, key) = ("Request", node(1).to_string());
+    assert_eq!(world.refusal(item), SignatureError::Invalid { what, key }.into());
+}
+
+#[test]
+fn a_request_signed_for_another_federation_is_refused() {
+    let world = World::new();
+    let request = Handshake::of(&world, 1, 1).request(&world.context());
+    let context = SigningContext { config_digest: Digest::ZERO, ..world.context() };
+    let item = signed_by(&site(1), request, &context);
+    assert!(matches!(world.refusal(item), Refusal::Signature(SignatureError::Invalid { .. })));
+}
+
+#[test]
+fn hello_and_statement_are_signed_by_the_node_itself() {
+    let world = World::new();
+    let context = world.context();
+    let handshake = Handshake::of(&world, 1, 1);
+    let refused = |bend: &dyn Fn(&mut SessionOpened)| {
+        let mut opened = handshake.opened(&context);
+        bend(&mut opened);
+        let mut request = handshake.request(&context);
+        request.entry = LedgerEntry::SessionOpened(Box::new(opened));
+        world.refusal(signed_by(&site(1), request, &context))
+    };
+    let invalid = |what| SignatureError::Invalid { what, key: node(1).to_string() }.into();
+    let refusal = refused(&|opened| {
+        opened.hello = Signed::sign(handshake.hello.clone(), &key(&site(2)), &context);
+    });
+    assert_eq!(refusal, invalid("FederationHello"));
+    let refusal = refused(&|opened| {
+        opened.statement = Signed::sign(handshake.statement.clone(), &key(&site(2)), &context);
+    });
+    assert_eq!(refusal, invalid("SessionStatement"));
+}
+
+#[test]
+fn a_node_outside_the_roster_is_refused() {
+    let world = World::new();
+    let stranger = node(99);
+    let mut request = Handshake::of(&world, 1, 1).request(&world.context());
+    request.node_fingerprint = stranger;
+    let item = signed_by(&site(99), request, &world.context());
+    assert_eq!(world.refusal(item), Refusal::UnknownNode(stranger));
+    // A member cannot bring a stranger in either.
+    let refused = refused(&world, |handshake| handshake.hello.node_fingerprint = stranger);
+    assert_eq!(refused, Refusal::UnknownNode(stranger));
+}
+
+#[test]
+fn an_accept_below_the_threshold_is_refused() {
+    let refused = refused(&World::new(), |handshake| handshake.desks = vec!["governor-a"]);
+    let below = SignatureError::BelowThreshold { what: "FederationAccept", valid: 1, needed: 2 };
+    assert_eq!(refused, below.into());
+}
+
+#[test]
+fn an_accept_by_a_foreign_desk_is_refused() {
+    let desks = vec!["governor-a", "governor-x"];
+    let refused = refused(&World::new(), |handshake| handshake.desks.clone_from(&desks));
+    assert!(matches!(refused, Refusal::Signature(SignatureError::UnknownKey { .. })), "{refused}");
+}
+
+#[test]
+fn a_handshake_whose_parts_do_not_belong_together_is_refused() {
+    let world = World::new();
+    let other = Handshake::of(&world, 1, 9).hello.hash();
+    let refusal = refused(&world, |handshake| handshake.accept.hello_hash = other);
+    let expected = Handshake::of(&world, 1, 1).hello.hash();
+    assert_eq!(refusal, HandshakeError::OtherHello { expected, got: other }.into());
+    let refusal = refused(&world, |handshake| handshake.statement.certificate_hash = other);
+    assert_eq!(refusal, HandshakeError::Statement("certificate hash").into());
+    let refusal = refused(&world, |handshake| {
+        handshake.accept.session_id = SessionId::new(other);
+    });
+    assert!(matches!(refusal, Refusal::Handshake(HandshakeError::SessionId { .. })), "{refusal}");
+}
+
+/// Answers a bent hello, so that only its content can be wrong.
+fn answering(world: &World, bend: impl Fn(&mut Handshake)) -> Refusal {
+    let mut handshake = Handshake::of(world, 1, 1);
+    bend(&mut handshake);
+    world.refusal(handshake.renegotiated(|_| ()).item(&world.context()))
+}
+
+#[test]
+fn a_hello_to_another_federation_or_committee_is_refused() {
+    let world = World::new();
+    let refusal = answering(&world, |handshake| handshake.hello.validator_set_hash = Digest::ZERO);
+    let expected = world.rules().roster.configuration().validator_set_hash();
+    assert_eq!(refusal, HandshakeError::ValidatorSet { expected, got: Digest::ZERO }.into());
+    let got = federation_proto::FederationId::new(Digest::ZERO);
+    let refusal = answering(&world, |handshake| handshake.hello.federation_id = got);
+    let expected = world.rules().federation_id();
+    assert_eq!(refusal, HandshakeError::Federation { expected, got }.into());
+}
+
+#[test]
+fn an_accept_that_gives_up_a_required_capability_is_refused() {
+    let world = World::new();
+    let bent = Handshake::of(&world, 1, 1).renegotiated(|terms| {
+        terms.capabilities.retain(|capability| *capability != name("zstd-1"));
+    });
+    let (expected, got) = ("delta-q8.24,proof-none,zstd-1".into(), "delta-q8.24,proof-none".into());
+    let what = "accepted capabilities";
+    let refusal = world.refusal(bent.item(&world.context()));
+    assert_eq!(refusal, Refusal::Mismatch { what, expected, got });
+}
+
+#[test]
+fn an_accept_under_another_policy_is_refused() {
+    let world = World::new();
+    let bent = Handshake::of(&world, 1, 1).renegotiated(|terms| terms.policy_hash = Digest::ZERO);
+    let (expected, got) = (world.rules().policy.digest().to_string(), Digest::ZERO.to_string());
+    let what = "accept policy_hash";
+    let refusal = world.refusal(bent.item(&world.context()));
+    assert_eq!(refusal, Refusal::Mismatch { what, expected, got });
+}
+
+#[test]
+fn an_accept_of_a_future_epoch_is_refused() {
+    let world = World::new();
+    let refusal = world.refusal(Handshake::in_epoch(&world, 1, 1).item(&world.context()));
+    let (current, got) = (FederatedEpoch::ZERO, FederatedEpoch::new(1));
+    assert_eq!(refusal, Refusal::FutureEpoch { current, got });
+}
+
+#[test]
+fn an_accept_with_another_term_is_refused() {
+    let world = World::new();
+    let longer = Handshake::of(&world, 1, 1)
+        .renegotiated(|terms| terms.not_after_epoch = FederatedEpoch::new(65));
+    let (what, expected, got) = ("session expiry", "64".into(), "65".into());
+    let refusal = world.refusal(longer.item(&world.context()));
+    assert_eq!(refusal, Refusal::Mismatch { what, expected, got });
+}
+
+#[test]
+fn an_expired_session_opens_nothing_and_a_new_one_may_follow() {
+    let mut world =
+        World::under(&Charter::with_policy("session_epochs = 64", "session_epochs = 1"));
+    let late = Handshake::of(&world, 1, 7);
+    world.join_all();
+    world.epoch(1).open_epoch();
+    // Accepted in epoch 0 for one epoch; this is epoch 2.
+    let refusal = world.refusal(late.item(&world.context()));
+    assert_eq!(refusal, Refusal::NoSession(late.session_id()));
+    assert_eq!(world.state().session_of(&node(1)), None);
+    let renewed = Handshake::of(&world, 1, 8);
+    world.commit(vec![renewed.item(&world.context())]);
+    assert_eq!(world.session(1).0, renewed.session_id());
+}
+
+#[test]
+fn a_session_starts_within_the_window_of_its_lane() {
+    let world = World::new();
+    let mut request = Handshake::of(&world, 1, 1).request(&world.context());
+    let got = LaneSequence::new(64);
+    request.sequence = got;
+    let refusal = world.refusal(signed_by(&site(1), request.clone(), &world.context()));
+    assert_eq!(refusal, WindowRefusal::TooFar { got, next: 0 }.into());
+    request.sequence = LaneSequence::new(63);
+    world.preview(vec![signed_by(&site(1), request, &world.context())]).expect("the last place");
+}
+
+#[test]
+fn the_entry_counts_and_not_who_carried_it() {
+    let world = World::new();
+    let item = Handshake::of(&world, 1, 1).item(&world.context());
+    let BatchItem::Request(request) = &item else { panic!("a session is requested") };
+    assert!(matches!(request.claimed().entry, LedgerEntry::SessionOpened(_)));
+    let first = world.preview(vec![item.clone()]).expect("a session");
+    assert_eq!(world.preview(vec![item]).expect("the same session"), first);
+}
