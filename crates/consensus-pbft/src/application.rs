@@ -1,11 +1,12 @@
 //! The port to the replicated application: what is admissible, and what executing it does.
 //!
 //! The replica decides *order* and knows nothing of what is ordered. The application never sees a view, a
-//! vote or a clock other than the `now` that the driver passed to [`Replica::handle`](crate::Replica::handle).
+//! vote or a clock other than the times that the driver passed to [`Replica::handle`](crate::Replica::handle).
 
 use core::fmt;
 
 use federation_proto::{Batch, LogicalTime, Request, SequenceNumber, Signature, Signed};
+use thiserror::Error;
 
 use crate::certificate::CommitCertificate;
 use crate::message::CheckpointStatement;
@@ -29,6 +30,12 @@ pub struct Execution {
     pub checkpoint: Option<(CheckpointStatement, Signature)>,
 }
 
+/// The application could not execute a decided batch. It keeps the cause for whoever drives it: the replica
+/// could do nothing with one but stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the application could not execute the batch")]
+pub struct ExecutionFailed;
+
 /// The replicated application.
 ///
 /// Exactly-once execution is the application's: its replicated state refuses a request that was executed
@@ -44,17 +51,20 @@ pub trait Application {
     /// Why the request cannot be ordered.
     fn check_request(&self, request: &Signed<Request>) -> Result<(), Self::Refusal>;
 
-    /// Asked of the primary when nothing is in flight: the batch to propose next, an empty one for a null
-    /// request, or nothing to wait. `pool` holds the waiting requests in order of arrival; the batch
+    /// Asked of the primary when nothing is in flight: the batch to propose next, or nothing to wait. An empty
+    /// batch counts as nothing: every backup would refuse it as a null request. `pool` holds the waiting requests in order of arrival; the batch
     /// may leave some and add derived items. Limits: [`BATCH`](federation_proto::limits::BATCH) bytes,
     /// [`BATCH_ITEMS`](federation_proto::limits::BATCH_ITEMS) items.
     fn propose(&mut self, now: LogicalTime, pool: &[Signed<Request>]) -> Option<Batch>;
 
     /// Asked of a backup once per PRE-PREPARE, and again at every wake after [`Verdict::Wait`]. Everything
     /// before `sequence` is executed. It must verify the signatures of the requests in the batch.
+    ///
+    /// `arrived` is the clock when the PRE-PREPARE first arrived and was held, not of the asking: a proposal
+    /// that waited for its predecessor or for data was in time if it arrived in time.
     fn judge(
         &mut self,
-        now: LogicalTime,
+        arrived: LogicalTime,
         sequence: SequenceNumber,
         batch: &Batch,
     ) -> Verdict<Self::Refusal>;
@@ -63,10 +73,14 @@ pub trait Application {
     /// depend on the batches alone: no clock, no view, no certificate (it is passed to be stored).
     ///
     /// A decided batch is executed even where `judge` refused it: q replicas accepted it.
+    ///
+    /// # Errors
+    /// [`ExecutionFailed`] stops the replica before this batch, with
+    /// [`Fault::Execution`](crate::Fault::Execution). The application is not called again.
     fn execute(
         &mut self,
         sequence: SequenceNumber,
         batch: &Batch,
         certificate: &CommitCertificate,
-    ) -> Execution;
+    ) -> Result<Execution, ExecutionFailed>;
 }

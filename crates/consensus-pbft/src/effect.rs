@@ -35,7 +35,8 @@ pub enum Effect<R> {
     },
     /// Send to every other replica. Every vote in it is durable.
     Broadcast(ConsensusMessage),
-    /// The batch has its place for ever and the application has executed it.
+    /// The batch has its place for ever and the application has executed it. A batch that the application fails
+    /// to execute leads to [`Halted`](Self::Halted) instead.
     Committed {
         /// Its sequence number.
         sequence: SequenceNumber,

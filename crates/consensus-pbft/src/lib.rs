@@ -15,7 +15,7 @@ pub mod replica;
 pub mod safety;
 pub mod settings;
 
-pub use application::{Application, Execution, Verdict};
+pub use application::{Application, Execution, ExecutionFailed, Verdict};
 pub use certificate::{
     CertificateError, CheckpointCertificate, CheckpointVote, CommitCertificate, Vote,
 };

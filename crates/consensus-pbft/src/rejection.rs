@@ -106,6 +106,14 @@ pub enum Rejection {
         /// Digest of the batch.
         computed: Digest,
     },
+    /// A null request: the primary signed an empty batch. Null requests fill the gaps of a NEW-VIEW
+    /// [OSDI '99 §4.4], which is not built. Until it is, nothing needs one, and a primary that proposed
+    /// nothing else would use up the window, because an empty batch leads to no checkpoint.
+    #[error("the batch for sequence {sequence} is empty, and null requests are not accepted")]
+    NullRequest {
+        /// Sequence number of the PRE-PREPARE.
+        sequence: SequenceNumber,
+    },
     /// A batch beyond the wire's limits.
     #[error(transparent)]
     Batch(#[from] OversizedBatch),
@@ -176,6 +184,13 @@ pub enum Fault {
         own: Option<Box<CheckpointStatement>>,
         /// What a quorum certified.
         certificate: Box<CheckpointCertificate>,
+    },
+    /// The application could not execute a decided batch, and keeps the cause. Every earlier batch is executed;
+    /// this one is not, and no later one may be, for the state would lack it.
+    #[error("the application could not execute the batch at sequence {sequence}")]
+    Execution {
+        /// Sequence number of the batch.
+        sequence: SequenceNumber,
     },
     /// The application's checkpoint is of another sequence number than was executed.
     #[error("executed sequence {executed}, the application's checkpoint names {found}")]

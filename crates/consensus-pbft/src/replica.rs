@@ -106,7 +106,8 @@ impl Replica {
         })
     }
 
-    /// Takes one input to its end. `now` is passed on to the application and decides nothing here.
+    /// Takes one input to its end. `now` is passed on to the application, that of a PRE-PREPARE's arrival when
+    /// its turn comes; it decides nothing here.
     pub fn handle<A: Application>(
         &mut self,
         now: LogicalTime,
@@ -114,8 +115,11 @@ impl Replica {
         app: &mut A,
     ) -> Effects<A::Refusal> {
         let mut effects = Effects::none();
-        let outcome =
-            if self.halted { Err(Rejection::Halted) } else { self.take(input, app, &mut effects) };
+        let outcome = if self.halted {
+            Err(Rejection::Halted)
+        } else {
+            self.take(now, input, app, &mut effects)
+        };
         match outcome {
             // A refused input changes nothing, so nothing can follow from it.
             Err(rejection) => effects.push(Effect::Refused(rejection)),
@@ -176,6 +180,7 @@ impl Replica {
 
     fn take<A: Application>(
         &mut self,
+        now: LogicalTime,
         input: Input,
         app: &A,
         effects: &mut Effects<A::Refusal>,
@@ -183,7 +188,7 @@ impl Replica {
         match input {
             Input::Request(request) => self.on_request(request, app, effects),
             Input::Message(ConsensusMessage::Proposal(proposal)) => {
-                self.on_proposal(proposal, effects)
+                self.on_proposal(now, proposal, effects)
             }
             Input::Message(ConsensusMessage::Prepare(prepare)) => self.on_prepare(prepare, effects),
             Input::Message(ConsensusMessage::Commit(commit)) => self.on_vote(commit, effects),

@@ -30,6 +30,8 @@ pub enum HashDomain {
     TransportCertificate,
     /// The uncompressed canonical bytes of a genome delta, with its secret salt.
     Update,
+    /// A commitment without its receipts.
+    Commitment,
     /// A proof slot.
     Proof,
     /// A block header.
@@ -72,6 +74,7 @@ impl HashDomain {
             Self::Session => "prism1 2026-11-24 session",
             Self::TransportCertificate => "prism1 2026-11-24 transport-certificate",
             Self::Update => "prism1 2026-11-24 update",
+            Self::Commitment => "prism1 2026-11-24 commitment",
             Self::Proof => "prism1 2026-11-24 proof",
             Self::BlockHeader => "prism1 2026-11-24 block-header",
             Self::EntryLeaf => "prism1 2026-11-24 entry-leaf",

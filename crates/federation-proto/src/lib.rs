@@ -26,6 +26,7 @@
 //!     federated_epoch: FederatedEpoch::new(1),
 //!     blob: Digest::of_blob(b"blob"),
 //!     blob_len: 4,
+//!     commitment: Digest::of_blob(b"commitment"),
 //! };
 //! let bytes = Signed::sign(receipt, &key, &context).to_canonical();
 //!

@@ -66,6 +66,9 @@ pub struct BlobReceipt {
     pub blob: Digest,
     /// Their number.
     pub blob_len: u32,
+    /// What the validator found in them: [`UpdateCommitment::statement_hash`]. It binds every field of the
+    /// commitment, so a site cannot commit to something else than was checked.
+    pub commitment: Digest,
 }
 
 /// An update's place on the ledger, ordered before anything is aggregated.
@@ -136,6 +139,12 @@ impl UpdateCommitment {
             proof_hash: update.proof.hash(),
             receipts,
         }
+    }
+
+    /// Digest of everything the commitment says, without its receipts.
+    pub fn statement_hash(&self) -> Digest {
+        let statement = Self { receipts: Vec::new(), ..self.clone() };
+        Digest::of(HashDomain::Commitment, &statement.to_canonical())
     }
 
     /// Whether the commitment says of `update`, stored as `blob_bytes`, exactly what is true.

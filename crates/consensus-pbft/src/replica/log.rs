@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use federation_proto::{Batch, Digest, SequenceNumber, Verified};
+use federation_proto::{Batch, Digest, LogicalTime, SequenceNumber, Verified};
 
 use crate::committee::ReplicaId;
 use crate::evidence::Equivocation;
@@ -36,6 +36,8 @@ pub(super) struct Accepted {
     pub(super) pre_prepare: Verified<PrePrepare>,
     pub(super) batch: Batch,
     pub(super) batch_bytes: usize,
+    /// The clock when it arrived, or when we proposed it. Its age is judged by this however long it waits.
+    pub(super) arrived: LogicalTime,
     /// The primary contradicted it, and evidence exists.
     pub(super) accused: bool,
     pub(super) stage: Stage,

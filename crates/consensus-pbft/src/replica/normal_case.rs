@@ -18,7 +18,7 @@ use federation_proto::{Batch, LogicalTime, SequenceNumber, Signed, Verified, lim
 use super::Replica;
 use super::log::{Accepted, Stage, Tabled};
 use super::outbox::Pending;
-use crate::application::{Application, Verdict};
+use crate::application::{Application, ExecutionFailed, Verdict};
 use crate::certificate::{CommitCertificate, Vote};
 use crate::effect::{Effect, Effects};
 use crate::evidence::Equivocation;
@@ -30,6 +30,7 @@ impl Replica {
     /// A PRE-PREPARE arrived. It is held until its turn comes.
     pub(super) fn on_proposal<R>(
         &mut self,
+        now: LogicalTime,
         proposal: Proposal,
         effects: &mut Effects<R>,
     ) -> Result<(), Rejection> {
@@ -66,10 +67,15 @@ impl Replica {
         if computed != claimed.digest {
             return Err(Rejection::DigestMismatch { claimed: claimed.digest, computed });
         }
+        // Asked last, so that the refusal blames the primary only for an emptiness that it signed.
+        if batch.is_null() {
+            return Err(Rejection::NullRequest { sequence });
+        }
         self.log.slot_mut(sequence).proposal = Some(Accepted {
             pre_prepare,
             batch,
             batch_bytes,
+            arrived: now,
             accused: false,
             stage: Stage::Received,
         });
@@ -156,7 +162,7 @@ impl Replica {
         match self.log.proposal(sequence).map(|proposal| proposal.stage) {
             None if self.is_primary() => self.propose(now, sequence, app, effects),
             Some(Stage::Received) => {
-                self.judge(now, sequence, app, effects);
+                self.judge(sequence, app, effects);
                 Ok(true)
             }
             Some(Stage::PrepareSent) if prepared => {
@@ -225,7 +231,9 @@ impl Replica {
         app: &mut A,
         effects: &mut Effects<A::Refusal>,
     ) -> Result<bool, Fault> {
-        let Some(batch) = app.propose(now, self.pool.requests()) else {
+        // An empty batch orders nothing, and every backup refuses it.
+        let batch = app.propose(now, self.pool.requests()).filter(|batch| !batch.is_null());
+        let Some(batch) = batch else {
             return Ok(false);
         };
         let batch_bytes = measure(&batch)?;
@@ -239,6 +247,7 @@ impl Replica {
             pre_prepare: Verified::signed_by_us(body, &self.key, self.committee.context()),
             batch,
             batch_bytes,
+            arrived: now,
             accused: false,
             stage: Stage::Preparing,
         };
@@ -251,7 +260,6 @@ impl Replica {
     /// A backup asks its application about the proposal whose turn has come, and votes.
     fn judge<A: Application>(
         &mut self,
-        now: LogicalTime,
         sequence: SequenceNumber,
         app: &mut A,
         effects: &mut Effects<A::Refusal>,
@@ -260,7 +268,7 @@ impl Replica {
             return;
         };
         let digest = accepted.pre_prepare.digest;
-        match app.judge(now, sequence, &accepted.batch) {
+        match app.judge(accepted.arrived, sequence, &accepted.batch) {
             Verdict::Wait => self.log.set_stage(sequence, Stage::Waiting),
             Verdict::Refuse(reason) => {
                 self.log.set_stage(sequence, Stage::Refused);
@@ -310,7 +318,7 @@ impl Replica {
         self.outbox.persist(record, Pending::Commit(commit), effects);
     }
 
-    /// A decided batch takes effect, in order and once.
+    /// A decided batch takes effect, in order and once, or this replica stops before it.
     fn execute<A: Application>(
         &mut self,
         certificate: CommitCertificate,
@@ -321,7 +329,10 @@ impl Replica {
         let Some(accepted) = self.log.proposal(sequence) else {
             return Ok(());
         };
-        let execution = app.execute(sequence, &accepted.batch, &certificate);
+        // A failure changes nothing here: the next batch must not meet a state without this one.
+        let execution = app
+            .execute(sequence, &accepted.batch, &certificate)
+            .map_err(|ExecutionFailed| Fault::Execution { sequence })?;
         self.pool.remove(&accepted.batch);
         self.log.executed = sequence;
         effects.push(Effect::Committed { sequence, certificate });

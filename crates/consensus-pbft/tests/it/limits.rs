@@ -59,7 +59,8 @@ fn what_became_inadmissible_leaves_the_pool_at_the_next_stable_checkpoint() {
     assert_eq!(world.nodes[3].replica.waiting_requests(), 0);
 }
 
-fn proposal(context: &SigningContext, sequence: u64, batch: Batch) -> ConsensusMessage {
+/// A PRE-PREPARE that the primary of view 0 signed.
+pub(crate) fn proposal(context: &SigningContext, sequence: u64, batch: Batch) -> ConsensusMessage {
     let sequence = SequenceNumber::new(sequence);
     let body = PrePrepare {
         view: View::ZERO,

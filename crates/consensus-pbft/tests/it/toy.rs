@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use consensus_pbft::{
-    Application, CheckpointStatement, CommitCertificate, Committee, Execution, Verdict,
+    Application, CheckpointStatement, CommitCertificate, Committee, Execution, ExecutionFailed,
+    Verdict,
 };
 use federation_proto::codec::Canonical;
 use federation_proto::keys::{Identity, LogCheckpoint, SecretKey, Signature};
@@ -22,6 +23,8 @@ pub(crate) enum Refusal {
     Executed(u64),
     #[error("{0} is on the list of refused numbers")]
     Listed(u64),
+    #[error("the batch of time {time} arrived at {arrived}")]
+    Late { time: u64, arrived: u64 },
 }
 
 /// The application of one validator.
@@ -35,6 +38,12 @@ pub(crate) struct Toy {
     pub(crate) missing: BTreeSet<u64>,
     /// Numbers it refuses at PRE-PREPARE.
     pub(crate) refused: BTreeSet<u64>,
+    /// Milliseconds between a batch's time and its arrival that are accepted.
+    pub(crate) max_age: u64,
+    /// The sequence number whose execution fails.
+    pub(crate) failing: Option<u64>,
+    /// As primary it proposes empty batches.
+    pub(crate) proposes_null: bool,
     /// Everything executed, in order: what the oracles look at.
     pub(crate) history: Vec<(SequenceNumber, Batch, CommitCertificate)>,
     numbers: BTreeSet<u64>,
@@ -52,6 +61,9 @@ impl Toy {
             batch_size: 2,
             missing: BTreeSet::new(),
             refused: BTreeSet::new(),
+            max_age: u64::MAX,
+            failing: None,
+            proposes_null: false,
             history: Vec::new(),
             numbers: BTreeSet::new(),
             tree: HistoryTree::new(),
@@ -105,6 +117,9 @@ impl Application for Toy {
     }
 
     fn propose(&mut self, now: LogicalTime, pool: &[Signed<Request>]) -> Option<Batch> {
+        if self.proposes_null {
+            return Some(Batch { batch_time: now, items: Vec::new() });
+        }
         let due = pool
             .iter()
             .filter(|request| !self.numbers.contains(&request.claimed().sequence.get()))
@@ -113,7 +128,16 @@ impl Application for Toy {
         (!items.is_empty()).then_some(Batch { batch_time: now, items })
     }
 
-    fn judge(&mut self, _: LogicalTime, _: SequenceNumber, batch: &Batch) -> Verdict<Refusal> {
+    fn judge(
+        &mut self,
+        arrived: LogicalTime,
+        _: SequenceNumber,
+        batch: &Batch,
+    ) -> Verdict<Refusal> {
+        if arrived.millis_since(batch.batch_time) > self.max_age {
+            let (time, arrived) = (batch.batch_time.get(), arrived.get());
+            return Verdict::Refuse(Refusal::Late { time, arrived });
+        }
         for number in numbers(batch) {
             if self.missing.contains(&number) {
                 return Verdict::Wait;
@@ -133,18 +157,19 @@ impl Application for Toy {
         sequence: SequenceNumber,
         batch: &Batch,
         certificate: &CommitCertificate,
-    ) -> Execution {
-        self.numbers.extend(numbers(batch));
-        if !batch.is_null() {
-            self.tree.append(&batch.to_canonical());
+    ) -> Result<Execution, ExecutionFailed> {
+        if self.failing == Some(sequence.get()) {
+            return Err(ExecutionFailed);
         }
+        self.numbers.extend(numbers(batch));
+        self.tree.append(&batch.to_canonical());
         self.history.push((sequence, batch.clone(), certificate.clone()));
         let checkpoint = sequence.get().is_multiple_of(self.interval).then(|| {
             let statement = self.statement(sequence);
             let text = statement.note_text(&self.committee).expect("a good origin");
             (statement, self.note(&text))
         });
-        Execution { checkpoint }
+        Ok(Execution { checkpoint })
     }
 }
 

@@ -208,6 +208,7 @@ pub(crate) fn blob_receipt() -> BlobReceipt {
         federated_epoch: epoch(4),
         blob: digest("signed update"),
         blob_len: 300,
+        commitment: digest("commitment"),
     }
 }
 

@@ -132,6 +132,7 @@ fn receipts_are_bound() {
         federated_epoch: fixture::epoch(5),
         blob: fixture::digest("another"),
         blob_len: 301,
+        commitment: fixture::digest("another"),
     });
     bound_to_everything(&fixture::blob_receipt(), changed, &[]);
 }
