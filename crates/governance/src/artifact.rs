@@ -22,6 +22,7 @@ pub mod evaluation;
 pub mod genesis;
 pub mod json;
 pub mod manifest;
+mod outcome;
 pub mod plan;
 pub(crate) mod replay;
 
@@ -34,10 +35,13 @@ use serde::{Deserialize, Serialize};
 
 pub use assemble::{AssembleError, RunInputs, assemble};
 pub use derive::DeriveError;
-pub(crate) use derive::{Decided, derive_plan, log_digest as derive_log_digest, transport_text};
+pub(crate) use derive::{
+    Decided, derive_plan, log_digest as derive_log_digest, rule_text, transport_text,
+};
 pub use evaluation::{Evaluation, EvaluationRow, FamilyCost};
 pub use genesis::GenesisDocument;
 pub use manifest::{FileRecord, LedgerHead, Manifest, ScenarioRecord};
+pub(crate) use outcome::outcomes;
 pub use plan::FederatedPlan;
 
 use crate::machine::StateRootParts;
@@ -146,6 +150,8 @@ pub enum LoadProblemKind {
     Unreadable(String),
     /// A leftover of an interrupted writer.
     Staging,
+    /// A file that no manifest lists and no layout knows, or an empty directory: named, not read.
+    Foreign,
 }
 
 impl From<ArtifactSet> for LoadedArtifacts {

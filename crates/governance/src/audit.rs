@@ -20,6 +20,8 @@ mod ledger;
 mod manifest;
 mod plan;
 mod report;
+mod terms;
+mod updates;
 mod votes;
 
 #[cfg(test)]
@@ -31,6 +33,7 @@ use thiserror::Error;
 
 pub use checks::{Check, PERMITTED_GAPS};
 pub use report::{CANNOT_DECIDE, CheckLine, Finding, Report, Verdict};
+pub use terms::{AggregationTerms, Terms};
 
 use self::report::{Place, Results};
 use crate::artifact::{self, LoadedArtifacts};
@@ -86,10 +89,10 @@ pub fn audit(set: &LoadedArtifacts, trust: &RootOfTrust, options: &AuditOptions)
     let documents = ground::read_documents(set, found);
     let ground = ground::establish(&documents, trust, options, found);
     manifest::check_manifest(set, &documents, ground.as_ref(), found);
-    check_evaluation(&documents, found);
     let Some(ground) = ground else {
+        check_evaluation(&documents, None, found);
         found.block(ledger::NEED_GENESIS, "no usable genesis: nothing says who must have signed");
-        return results.into_report(trust, options.strict);
+        return results.into_report(trust, None, options.strict);
     };
     let chain = ledger::read(set, &ground, found);
     let mut book = votes::VoteBook::default();
@@ -99,8 +102,8 @@ pub fn audit(set: &LoadedArtifacts, trust: &RootOfTrust, options: &AuditOptions)
     let passed = votes::check_plan(plan, &ground, certified, &mut book, found);
     if let Some(replayed) = &replayed {
         let replay = &replayed.replay;
-        let blobs = alignment::read_blobs(set, found);
-        alignment::check_updates(replay, &blobs, found);
+        let blobs = updates::read_blobs(set, found);
+        updates::check_updates(replay, &blobs, found);
         alignment::check_aggregates(replay, &blobs, found);
         alignment::check_sessions(replay, &ground, found);
         governance::check_log(set, &ground, replay, found);
@@ -115,15 +118,30 @@ pub fn audit(set: &LoadedArtifacts, trust: &RootOfTrust, options: &AuditOptions)
     heads.extend(plan.into_iter().flat_map(plan::heads));
     ledger::check_heads(&chain, &documents, heads, options, found);
     plan::check(&documents, &chain, &ground, replayed.as_ref(), passed, found);
-    results.into_report(trust, options.strict)
+    check_evaluation(&documents, replayed.as_ref(), found);
+    results.into_report(trust, Some(ground.terms()), options.strict)
 }
 
-/// The figures are signed with the manifest; nothing in the ledger lets an auditor measure again.
-fn check_evaluation(documents: &ground::Documents, found: &mut Results) {
+/// The figures are signed with the manifest; nothing in the ledger lets an auditor measure again. How many
+/// epochs they come after, the ledger says.
+fn check_evaluation(
+    documents: &ground::Documents,
+    replayed: Option<&ledger::Replayed>,
+    found: &mut Results,
+) {
     let place = Place::file(artifact::EVALUATION);
     if let Some(evaluation) = &documents.evaluation {
         let rows = evaluation.rows.len();
         found.holds(Check::EvaluationAttested, &place, rows > 0, "at least one row", rows);
+        if let Some(replayed) = replayed.filter(|replayed| replayed.complete) {
+            let applied = replayed.replay.epochs.len() as u64;
+            found.same(
+                Check::EvaluationAttested,
+                &place.below("epochs"),
+                &applied,
+                &evaluation.epochs,
+            );
+        }
         let note = "signed by the artifact key; not recomputable from the ledger";
         found.note(Check::EvaluationAttested, note);
     } else {

@@ -27,6 +27,7 @@ pub struct Follower {
     /// A verified certificate ahead of what was executed.
     ahead: Option<CheckpointCertificate>,
     certified: Option<CheckpointCertificate>,
+    halted: bool,
 }
 
 /// Why a follower refused what it was sent.
@@ -35,6 +36,9 @@ pub enum FollowerRefusal {
     /// The certificate does not hold.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// It halted before: something that must agree did not.
+    #[error("this follower has halted")]
+    Halted,
     /// The certificate is for another batch.
     #[error("certificate is for {certified} at {sequence}, the batch has {batch}")]
     OtherBatch {
@@ -74,7 +78,15 @@ impl Follower {
     /// A follower at genesis.
     pub fn new(committee: Committee, executor: Executor) -> Self {
         let next = SequenceNumber::ZERO.next();
-        Self { committee, executor, next, early: BTreeMap::new(), ahead: None, certified: None }
+        Self {
+            committee,
+            executor,
+            next,
+            early: BTreeMap::new(),
+            ahead: None,
+            certified: None,
+            halted: false,
+        }
     }
 
     /// Rules, state and ledger.
@@ -94,6 +106,34 @@ impl Follower {
 
     /// Takes an ordered batch, executes it and whatever waited for it. Old ones are ignored.
     pub fn handle_ordered(&mut self, ordered: OrderedBatch) -> Result<(), FollowerRefusal> {
+        self.guarded(|follower| follower.take_ordered(ordered))
+    }
+
+    /// Takes a certified result.
+    pub fn handle_checkpoint(
+        &mut self,
+        certificate: CheckpointCertificate,
+    ) -> Result<(), FollowerRefusal> {
+        self.guarded(|follower| follower.take_checkpoint(certificate))
+    }
+
+    /// Nothing is taken after a halt.
+    fn guarded(
+        &mut self,
+        take: impl FnOnce(&mut Self) -> Result<(), FollowerRefusal>,
+    ) -> Result<(), FollowerRefusal> {
+        if self.halted {
+            return Err(FollowerRefusal::Halted);
+        }
+        let outcome = take(self);
+        self.halted = matches!(
+            outcome,
+            Err(FollowerRefusal::Execution { .. } | FollowerRefusal::Diverged { .. })
+        );
+        outcome
+    }
+
+    fn take_ordered(&mut self, ordered: OrderedBatch) -> Result<(), FollowerRefusal> {
         let sequence = ordered.sequence;
         if sequence < self.next || self.early.contains_key(&sequence) {
             return Ok(());
@@ -119,8 +159,7 @@ impl Follower {
         self.settle()
     }
 
-    /// Takes a certified result.
-    pub fn handle_checkpoint(
+    fn take_checkpoint(
         &mut self,
         certificate: CheckpointCertificate,
     ) -> Result<(), FollowerRefusal> {

@@ -8,8 +8,9 @@
 //!
 //! [`MachineState::successor`] is a pure function of the state, the ledger so far and a batch. Validators
 //! run it to judge and to execute, auditors run it to replay; there is no second implementation.
-//! Everything that depends on a clock or on data outside the ledger (withheld commitments, blobs) is judged
-//! in [`crate::validator`] at the first PRE-PREPARE only and never here.
+//! Windows are judged here, by the agreed batch time; what depends on a validator's own clock or on data
+//! outside the ledger (drift, withheld commitments, blobs) is judged in [`crate::validator`] at the first
+//! PRE-PREPARE only and never here.
 
 mod commitment;
 mod epoch;
@@ -324,7 +325,7 @@ impl MachineState {
     ) -> Result<(), Refusal> {
         match entry {
             LedgerEntry::EpochOpened(opened) => self.open_epoch(rules, place, opened),
-            LedgerEntry::EpochCut(cut) => self.cut_epoch(rules, cut),
+            LedgerEntry::EpochCut(cut) => self.cut_epoch(rules, place, cut),
             LedgerEntry::AggregatedUpdate(aggregated) => self.aggregate(rules, place, aggregated),
             LedgerEntry::ApplySignoff(signoff) => self.sign_off(rules, ledger, signoff),
             entry => Err(Refusal::NotDerivable(entry.kind())),

@@ -75,6 +75,10 @@ struct Submission {
 }
 
 impl Submission {
+    fn commitment(&self, receipts: Vec<Signed<BlobReceipt>>) -> UpdateCommitment {
+        UpdateCommitment::new(&self.update, &self.blob, receipts)
+    }
+
     /// The receipt that a validator must give for it.
     fn receipt_of(&self, validator: NodeFingerprint) -> BlobReceipt {
         BlobReceipt {
@@ -83,6 +87,7 @@ impl Submission {
             federated_epoch: self.update.federated_epoch,
             blob: Digest::of_blob(&self.blob),
             blob_len: u32::try_from(self.blob.len()).unwrap_or(u32::MAX),
+            commitment: self.commitment(Vec::new()).statement_hash(),
         }
     }
 }
@@ -307,7 +312,7 @@ impl Participant {
             return Vec::new();
         }
         let receipts = submission.receipts.values().cloned().collect();
-        let commitment = UpdateCommitment::new(&submission.update, &submission.blob, receipts);
+        let commitment = submission.commitment(receipts);
         let entry = LedgerEntry::UpdateCommitment(Box::new(commitment));
         let sequence = self.next_request;
         self.next_request += 1;
@@ -333,7 +338,7 @@ impl Participant {
         let ordered = |submission: &mut Submission| {
             let request = submission.request.as_ref().map(|request| request.claimed());
             request.is_some_and(|request| state.has_executed(request))
-                || state.has_ordered(&submission.update.update_hash)
+                || state.has_ordered(&node, &submission.update.update_hash)
         };
         self.submission.take_if(ordered);
     }

@@ -5,6 +5,7 @@
 
 use federation_proto::entry::AggregationRule;
 use federation_proto::{Digest, HashDomain, Name};
+use meta_core::meta::federated::MAX_STALENESS;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -56,8 +57,8 @@ pub struct EpochPolicy {
     pub window_ms: u64,
     /// A backup refuses a cut that leaves out a commitment it has held for this many milliseconds.
     pub commitment_grace_ms: u64,
-    /// Fewest committed updates that make a cut.
-    pub minimum_updates: u32,
+    /// Fewest organisations whose updates make a cut.
+    pub minimum_organisations: u32,
     /// Most commitments of one node that wait for one cut.
     pub maximum_commitments_per_node: u32,
 }
@@ -234,8 +235,8 @@ impl PolicyDocument {
             ("admission.session_epochs", self.admission.session_epochs, 1, u64::MAX, ">= 1"),
             ("epoch.window_ms", self.epoch.window_ms, 1, u64::MAX, ">= 1"),
             (
-                "epoch.minimum_updates",
-                u64::from(self.epoch.minimum_updates),
+                "epoch.minimum_organisations",
+                u64::from(self.epoch.minimum_organisations),
                 1,
                 16_384,
                 "1..=16384",
@@ -251,8 +252,8 @@ impl PolicyDocument {
                 "aggregation.max_staleness",
                 u64::from(self.aggregation.max_staleness),
                 0,
-                14,
-                "0..=14",
+                u64::from(MAX_STALENESS),
+                "0..=15",
             ),
             (
                 "consensus.checkpoint_interval",

@@ -7,6 +7,7 @@
 mod application;
 mod approvals;
 mod blobs;
+mod held;
 
 use std::collections::BTreeMap;
 
@@ -19,8 +20,8 @@ use federation_proto::envelope::{Envelope, PayloadKind};
 use federation_proto::keys::{Consensus, Identity, LogCheckpoint};
 use federation_proto::update::BlobReceipt;
 use federation_proto::{
-    Batch, Digest, LedgerEntry, LogicalTime, Name, NodeFingerprint, Request, SecretKey,
-    SequenceNumber, Signed,
+    Digest, LedgerEntry, LogicalTime, Name, NodeFingerprint, Request, SecretKey, SequenceNumber,
+    Signed,
 };
 use ledger::BlockFile;
 use thiserror::Error;
@@ -31,6 +32,7 @@ use application::FederationApplication;
 pub use application::ProposalRefusal;
 pub use approvals::ApprovalRefusal;
 pub use blobs::BlobRefusal;
+use blobs::Storing;
 
 /// The three keys of a validator.
 #[derive(Debug)]
@@ -133,6 +135,22 @@ pub enum ValidatorRefusal {
     },
 }
 
+/// Why there is no such validator.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ValidatorError {
+    /// The replica is refused.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+    /// The log would fill before a checkpoint could empty it [PBFT §4.3].
+    #[error("policy checkpoint_interval({interval}) must be < the replica's window({window})")]
+    CheckpointInterval {
+        /// Blocks between checkpoints.
+        interval: u64,
+        /// Sequence numbers between the watermarks.
+        window: u64,
+    },
+}
+
 impl ValidatorRefusal {
     /// Whether it is only a vote that came after its decision, as a few do for every batch.
     pub fn is_late_vote(&self) -> bool {
@@ -161,7 +179,7 @@ pub struct Validator {
     replica: Replica,
     application: FederationApplication,
     /// Receipts that wait for their blob to be durable.
-    unstored: BTreeMap<Digest, Vec<(Name, Signed<BlobReceipt>)>>,
+    unstored: BTreeMap<Digest, (Name, Signed<BlobReceipt>)>,
     halted: bool,
 }
 
@@ -173,7 +191,12 @@ impl Validator {
         keys: ValidatorKeys,
         settings: ValidSettings,
         executor: Executor,
-    ) -> Result<Self, ReplicaError> {
+    ) -> Result<Self, ValidatorError> {
+        let interval = executor.rules().policy.document().consensus.checkpoint_interval;
+        let window = settings.get().window;
+        if interval >= window {
+            return Err(ValidatorError::CheckpointInterval { interval, window });
+        }
         let index = usize::from(id.get());
         let replica = Replica::new(committee.clone(), id, keys.consensus, settings)?;
         let application = FederationApplication::new(committee, executor, keys.identity, keys.log);
@@ -187,7 +210,7 @@ impl Validator {
 
     /// The blobs it stores.
     pub fn blobs(&self) -> &BTreeMap<Digest, Vec<u8>> {
-        self.application.blobs()
+        self.application.store.blobs()
     }
 
     /// Whether it stopped because a committed batch could not be executed.
@@ -217,7 +240,7 @@ impl Validator {
             ValidatorInput::Persisted(DurableToken::Block(_)) => {}
             ValidatorInput::Wake => self.step(now, Input::Wake, &mut effects),
             ValidatorInput::Resend => {
-                self.application.ask_again();
+                self.application.store.ask_again();
                 self.step(now, Input::Resend, &mut effects);
             }
         }
@@ -237,15 +260,9 @@ impl Validator {
                 self.application.approve(*signoff, endorsement)?;
                 self.step(now, Input::Wake, effects);
             }
-            Frame::BlobRequest(blob) => {
-                if let Some(bytes) = self.application.blobs().get(&blob) {
-                    let frame = Frame::Blob(bytes.clone());
-                    effects.push(ValidatorEffect::Send(Outgoing::to_validators(frame)));
-                }
-            }
+            Frame::BlobRequest { blob, asker } => self.serve_blob(&blob, &asker, effects),
             Frame::Blob(bytes) => {
-                let blob = self.application.take_wanted(bytes)?;
-                if let Some((token, record)) = blob {
+                if let Storing::Begin(token, record) = self.application.take_wanted(bytes)? {
                     effects.push(ValidatorEffect::Persist { token, record });
                 }
             }
@@ -269,6 +286,7 @@ impl Validator {
         let participant =
             rules.roster.participant(&node).ok_or_else(|| refuse("not in the roster".into()))?;
         let name = participant.record.name.clone();
+        let signed = envelope.clone();
         let envelope = envelope
             .verify(&participant.identity, &rules.context)
             .map_err(|cause| refuse(cause.to_string()))?
@@ -284,26 +302,40 @@ impl Validator {
                 if !opening {
                     self.check_session(&envelope)?;
                 }
-                self.application.note_request(now, &request);
+                if self.application.note_request(now, &request) {
+                    // The primary gets what backups hold, even if the site or the network left it out.
+                    let relayed = Frame::Envelope(Box::new(signed));
+                    effects.push(ValidatorEffect::Send(Outgoing::to_validators(relayed)));
+                }
                 self.step(now, Input::Request(request), effects);
             }
             PayloadKind::MetaUpdate => {
                 self.check_session(&envelope)?;
-                let (receipt, stored) = self.application.admit_blob(&node, envelope.payload)?;
-                match stored {
-                    None => {
-                        let frame = Frame::Receipt(Box::new(receipt));
-                        effects.push(ValidatorEffect::Send(Outgoing::to_node(&name, frame)));
-                    }
-                    Some((token, record)) => {
-                        let blob = receipt.claimed().blob;
-                        self.unstored.entry(blob).or_default().push((name, receipt));
-                        effects.push(ValidatorEffect::Persist { token, record });
-                    }
+                let (receipt, storing) = self.application.admit_blob(&node, envelope.payload)?;
+                let blob = receipt.claimed().blob;
+                if let Storing::Stored = storing {
+                    let frame = Frame::Receipt(Box::new(receipt));
+                    effects.push(ValidatorEffect::Send(Outgoing::to_node(&name, frame)));
+                    return Ok(());
+                }
+                // A repetition while the disk is slow replaces its receipt, which is the same.
+                self.unstored.insert(blob, (name, receipt));
+                if let Storing::Begin(token, record) = storing {
+                    effects.push(ValidatorEffect::Persist { token, record });
                 }
             }
         }
         Ok(())
+    }
+
+    /// Answers whoever asks, and nobody else: a request is small and a blob is not.
+    fn serve_blob(&self, blob: &Digest, asker: &Name, effects: &mut Vec<ValidatorEffect>) {
+        let mut validators = self.application.executor().rules().roster.validators().iter();
+        let known = validators.any(|validator| validator.record.name == *asker);
+        if let Some(bytes) = self.application.store.blobs().get(blob).filter(|_| known) {
+            let frame = Frame::Blob(bytes.clone());
+            effects.push(ValidatorEffect::Send(Outgoing::to_node(asker, frame)));
+        }
     }
 
     fn check_session(&self, envelope: &Envelope) -> Result<(), ValidatorRefusal> {
@@ -325,8 +357,8 @@ impl Validator {
 
     /// A blob is durable: its receipts may leave, and whoever waited for it may go on.
     fn stored(&mut self, now: LogicalTime, blob: Digest, effects: &mut Vec<ValidatorEffect>) {
-        self.application.keep_blob(blob);
-        for (name, receipt) in self.unstored.remove(&blob).unwrap_or_default() {
+        self.application.store.keep(blob);
+        if let Some((name, receipt)) = self.unstored.remove(&blob) {
             let frame = Frame::Receipt(Box::new(receipt));
             effects.push(ValidatorEffect::Send(Outgoing::to_node(&name, frame)));
         }
@@ -364,18 +396,21 @@ impl Validator {
                 }
                 Effect::Halted(fault) => {
                     self.halted = true;
-                    effects.push(ValidatorEffect::Halt(HaltCause::Replica(Box::new(fault))));
+                    let cause = match self.application.take_failure() {
+                        Some(cause) => HaltCause::Execution(Box::new(cause)),
+                        None => HaltCause::Replica(Box::new(fault)),
+                    };
+                    effects.push(ValidatorEffect::Halt(cause));
                 }
             }
         }
-        for blob in self.application.missing_blobs() {
-            effects.push(ValidatorEffect::Send(Outgoing::to_validators(Frame::BlobRequest(blob))));
+        let roster = &self.application.executor().rules().roster;
+        let asker = roster.validators().get(self.index).map(|own| own.record.name.clone());
+        for (blob, asker) in self.application.store.ask().into_iter().zip(asker.iter().cycle()) {
+            let frame = Frame::BlobRequest { blob, asker: asker.clone() };
+            effects.push(ValidatorEffect::Send(Outgoing::to_validators(frame)));
         }
         effects.extend(self.application.next_wake(now).map(ValidatorEffect::WakeAt));
-        if let Some(cause) = self.application.take_failure() {
-            self.halted = true;
-            effects.push(ValidatorEffect::Halt(HaltCause::Execution(Box::new(cause))));
-        }
     }
 
     /// Tells the followers this validator serves what was ordered. Every follower has f+1 servers, so one is honest.
@@ -385,18 +420,14 @@ impl Validator {
         certificate: CommitCertificate,
         effects: &mut Vec<ValidatorEffect>,
     ) {
-        let batch: Batch = if let Some(block) = self.application.block_of(sequence) {
-            effects.push(ValidatorEffect::Persist {
-                token: DurableToken::Block(sequence),
-                record: DurableRecord::Block(Box::new(block.clone())),
-            });
-            block.batch.clone()
-        } else if let Some(null) = self.application.take_null(sequence) {
-            // It makes no block, but a follower that never hears of it waits for ever.
-            null
-        } else {
+        let Some(block) = self.application.block_of(sequence) else {
             return;
         };
+        let batch = block.batch.clone();
+        effects.push(ValidatorEffect::Persist {
+            token: DurableToken::Block(sequence),
+            record: DurableRecord::Block(Box::new(block.clone())),
+        });
         let frame = Frame::Ordered(Box::new(OrderedBatch { sequence, batch, certificate }));
         self.serve(&frame, effects);
     }

@@ -44,7 +44,12 @@ pub enum Frame {
         endorsement: Endorsement<GovernanceNote>,
     },
     /// A validator lacks a blob.
-    BlobRequest(Digest),
+    BlobRequest {
+        /// Its name.
+        blob: Digest,
+        /// Who asks; the answer goes to this validator alone.
+        asker: Name,
+    },
     /// The exact stored bytes of a blob.
     Blob(Vec<u8>),
 }
@@ -73,7 +78,7 @@ impl Frame {
             Self::Envelope(_) | Self::Receipt(_) => Lane::Update,
             Self::Consensus(_) => Lane::Consensus,
             Self::Approval { .. } => Lane::Governance,
-            Self::Ordered(_) | Self::Checkpoint(_) | Self::BlobRequest(_) | Self::Blob(_) => {
+            Self::Ordered(_) | Self::Checkpoint(_) | Self::BlobRequest { .. } | Self::Blob(_) => {
                 Lane::Bulk
             }
         }

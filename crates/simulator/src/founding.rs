@@ -10,6 +10,7 @@ use federation_proto::genesis::{
 use federation_proto::keys::{Artifact, Document, SignatureMemo};
 use federation_proto::name::NameError;
 use federation_proto::{Digest, Endorsed, FederatedEpoch, Name, SecretKey};
+use governance::artifact::ScenarioRecord;
 use governance::executor::Executor;
 use governance::machine::{Rules, RulesError};
 use meta_core::genome::GenomeSchema;
@@ -54,11 +55,7 @@ impl Founding {
     ) -> Result<Self, FoundingError> {
         let genesis = Genesis {
             kind: FederationKind::Synthetic,
-            instance: format!(
-                "scenario={} digest={} seed={seed}",
-                scenario.document().name,
-                scenario.digest()
-            ),
+            instance: scenario_record(scenario, seed).instance(),
             log_origin: Name::new("prism-federation.synthetic-m5")?,
             schema_digest: Digest::from_bytes(schema.digest()),
             initial_state_hash: MetaState::initial(&schema).hash(),
@@ -78,6 +75,12 @@ impl Founding {
     pub fn executor(&self) -> Executor {
         Executor::new(self.rules.clone())
     }
+}
+
+/// What is run, as genesis and manifest name it.
+pub(crate) fn scenario_record(scenario: &Scenario, seed: u64) -> ScenarioRecord {
+    let (name, digest) = (scenario.document().name.to_string(), scenario.digest());
+    ScenarioRecord { name, seed, digest }
 }
 
 fn configuration(scenario: &Scenario, keys: &KeyRing) -> Result<Configuration, FoundingError> {

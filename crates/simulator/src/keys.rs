@@ -5,9 +5,7 @@
 
 use federation_proto::SecretKey;
 use federation_proto::keys::{Artifact, KeyRole};
-
-/// The label that the compiled-in root of trust names.
-pub const SYNTHETIC_LABEL: &str = "prism synthetic m5 v1";
+use governance::trust::SYNTHETIC_LABEL;
 
 /// Derives the keys of one federation from a label.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -37,7 +37,7 @@ pub struct RunInputs<'a> {
     pub schema: &'a GenomeSchema,
     /// The whole ledger with every certificate attached.
     pub ledger: &'a Ledger,
-    /// Blobs by their BLAKE3; those that the ledger does not name are left out.
+    /// Blobs by their BLAKE3: every update of a cut, and what is there of later ones. Others are left out.
     pub blobs: &'a BTreeMap<Digest, Vec<u8>>,
     /// The held-out measurement.
     pub evaluation: &'a Evaluation,
@@ -89,8 +89,8 @@ pub enum AssembleError {
         /// Why.
         cause: CertificateError,
     },
-    /// A blob that the ledger names is not there.
-    #[error("blob {0} is committed but was not given")]
+    /// The blob of an update that is in a cut is not there.
+    #[error("blob {0} is in a cut but was not given")]
     MissingBlob(Digest),
     /// The plan or an anchor cannot be derived.
     #[error(transparent)]
@@ -136,9 +136,15 @@ pub fn assemble(inputs: &RunInputs<'_>) -> Result<ArtifactSet, AssembleError> {
         let path = export::block_path(block.header.height)?;
         put(&format!("{RUN}{path}"), export::encode_block(block)?);
     }
-    for digest in replay.update_blobs() {
+    for digest in replay.cut_blobs() {
         let bytes = inputs.blobs.get(&digest).ok_or(AssembleError::MissingBlob(digest))?;
         put(&blob_path(&digest), bytes.clone());
+    }
+    // What waits for a cut may still be with other validators only.
+    for digest in replay.waiting_blobs() {
+        if let Some(bytes) = inputs.blobs.get(&digest) {
+            put(&blob_path(&digest), bytes.clone());
+        }
     }
     for epoch in &replay.epochs {
         let state = epoch.meta.to_canonical();

@@ -5,16 +5,17 @@
 
 use consensus_pbft::{CheckpointCertificate, CommitCertificate, Committee, ReplicaId};
 use federation_proto::codec::Canonical;
-use federation_proto::entry::{AggregationRule, AlignmentRecord, DiscardReason, UpdateRef};
+use federation_proto::entry::AggregationRule;
 use federation_proto::handshake::TransportRecord;
 use federation_proto::keys::NodeFingerprint;
 use federation_proto::{Digest, Height};
 use ledger::{Anchor, BlockHeader, Ledger, LedgerError, LogHash};
 use thiserror::Error;
 
+use super::outcome::outcomes;
 use super::plan::{
-    AbsentNode, AlignmentProof, AlignmentStatus, CommitteeSize, ConsensusDecision, FederatedPlan,
-    ParticipatingNode, PlanCheckpoint, PlanCheckpointVote, PlanEpoch, PlanValidator, PlanVote,
+    AbsentNode, AlignmentProof, CommitteeSize, ConsensusDecision, FederatedPlan, ParticipatingNode,
+    PlanCheckpoint, PlanCheckpointVote, PlanEpoch, PlanValidator, PlanVote,
 };
 use super::replay::{AppliedEpoch, Replay, TakenSession};
 use super::{AnchorExtra, epoch_anchor_path};
@@ -173,8 +174,8 @@ pub(crate) fn transport_text(transport: &TransportRecord) -> String {
     }
 }
 
-/// A rule as the plan names it.
-fn rule_text(rule: AggregationRule) -> String {
+/// A rule as plan and report name it.
+pub(crate) fn rule_text(rule: AggregationRule) -> String {
     match rule {
         AggregationRule::Mean => "mean".to_owned(),
         AggregationRule::Median => "median".to_owned(),
@@ -209,43 +210,27 @@ fn plan_epoch(epoch: &AppliedEpoch) -> PlanEpoch {
     }
 }
 
-/// What became of an update: its status, staleness and reason.
-type Outcome = (AlignmentStatus, Option<u64>, Option<DiscardReason>);
-
-fn outcome(record: &AlignmentRecord, update: &UpdateRef) -> Option<Outcome> {
-    let aligned = record.aligned.iter().find(|aligned| aligned.update == *update);
-    if let Some(aligned) = aligned {
-        return Some((AlignmentStatus::Aligned, Some(aligned.staleness.into()), None));
-    }
-    let discarded = record.discarded.iter().find(|discarded| discarded.update == *update)?;
-    Some((AlignmentStatus::Discarded, None, Some(discarded.reason)))
-}
-
 fn epoch_proofs(
     epoch: &AppliedEpoch,
     ledger: &Ledger,
     log_size: u64,
 ) -> Result<Vec<AlignmentProof>, DeriveError> {
     let mut proofs = Vec::with_capacity(epoch.commitments.len());
-    for ordered in &epoch.commitments {
+    let outcomes = outcomes(&epoch.aggregated.alignment, &epoch.commitments);
+    for (ordered, outcome) in epoch.commitments.iter().zip(outcomes) {
         let commitment = &ordered.commitment;
-        let update = UpdateRef {
-            node_fingerprint: commitment.node_fingerprint,
-            cycle: commitment.cycle,
-            update_hash: commitment.update_hash,
-        };
-        let (status, staleness, reason) = outcome(&epoch.aggregated.alignment, &update)
-            .ok_or(DeriveError::NotAligned { update_hash: update.update_hash })?;
+        let update_hash = commitment.update_hash;
+        let outcome = outcome.ok_or(DeriveError::NotAligned { update_hash })?;
         let proof = ledger.prove_entry(ordered.height, ordered.index, log_size)?;
         proofs.push(AlignmentProof {
             epoch: epoch.aggregated.federated_epoch.get(),
-            node_fingerprint: update.node_fingerprint,
-            cycle: update.cycle.get(),
-            update_hash: update.update_hash,
+            node_fingerprint: commitment.node_fingerprint,
+            cycle: commitment.cycle.get(),
+            update_hash,
             blob: commitment.blob,
-            status,
-            staleness,
-            reason,
+            status: outcome.status,
+            staleness: outcome.staleness.map(u64::from),
+            reason: outcome.reason,
             ledger_block_id: proof.header.id(),
             height: ordered.height.get(),
             entry_index: ordered.index,

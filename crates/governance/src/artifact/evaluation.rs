@@ -1,7 +1,7 @@
 //! `evaluation.json`: what the federation learnt, measured on workloads that no site trained on.
 //!
 //! The figures are signed, not recomputable from the ledger: the held-out instances are not part of it. An
-//! audit says so.
+//! audit says so. What it can compare is the number of epochs.
 
 use serde::{Deserialize, Serialize};
 

@@ -72,6 +72,15 @@ impl Document for Manifest {
     const MAX_BYTES: usize = 16 << 20;
 }
 
+impl ScenarioRecord {
+    /// The text that the genesis of such a run has as its `instance`: no two records have the same one,
+    /// because digest and seed, which stand last, have no spaces in them.
+    pub fn instance(&self) -> String {
+        let Self { name, seed, digest } = self;
+        format!("scenario={name} digest={digest} seed={seed}")
+    }
+}
+
 impl FileRecord {
     /// The record of a file.
     pub fn of(path: &str, bytes: &[u8]) -> Self {

@@ -169,10 +169,24 @@ impl Replay {
         });
     }
 
-    /// Blobs of signed updates that the ledger names, committed for a cut or still waiting.
-    pub(crate) fn update_blobs(&self) -> impl Iterator<Item = Digest> {
-        let in_cuts = self.epochs.iter().flat_map(|epoch| &epoch.commitments);
-        let running = self.running.cut.iter().flat_map(|(_, _, commitments)| commitments);
-        in_cuts.chain(running).chain(&self.pending).map(|ordered| ordered.commitment.blob)
+    /// Blobs of the updates of cuts. Validators decide a result only with them, so a run has them.
+    pub(crate) fn cut_blobs(&self) -> impl Iterator<Item = Digest> {
+        let applied = self.epochs.iter().flat_map(|epoch| &epoch.commitments);
+        applied.chain(self.running_cut()).map(|ordered| ordered.commitment.blob)
+    }
+
+    /// Blobs of committed updates that wait for a cut. A validator need not have fetched them yet.
+    pub(crate) fn waiting_blobs(&self) -> impl Iterator<Item = Digest> {
+        self.pending.iter().map(|ordered| ordered.commitment.blob)
+    }
+
+    /// Commitments that no alignment has judged yet: of a cut without a result, or waiting for a cut.
+    pub(crate) fn unjudged(&self) -> impl Iterator<Item = &OrderedCommitment> {
+        let undecided = self.running.aggregated.is_none();
+        self.running_cut().filter(move |_| undecided).chain(&self.pending)
+    }
+
+    fn running_cut(&self) -> impl Iterator<Item = &OrderedCommitment> {
+        self.running.cut.iter().flat_map(|(_, _, commitments)| commitments)
     }
 }

@@ -108,10 +108,17 @@ fn check_leaf(
         let origin = committee.origin().as_str();
         let leaf = extra.header.to_canonical();
         match anchor.verify(&leaf, origin, &keys, committee.quorum()) {
-            Ok(_) => {
+            Ok(verified) => {
                 found.pass(Check::MerkleInclusion);
                 found.pass(Check::MerkleRoot);
                 found.pass(Check::Quorum);
+                // Whoever reads the note believes all of its lines.
+                let lines = anchor.note().signatures().len();
+                let strangers = lines.saturating_sub(verified.signers().len());
+                let expected = "log keys of the roster only";
+                let shown = format!("{strangers} of {lines} signature lines by others");
+                let place = Place::at(path, "checkpoint");
+                found.holds(Check::RosterEpoch, &place, strangers == 0, expected, shown);
             }
             Err(cause) => {
                 let expected = "a proof under a head that a quorum of log keys signed";

@@ -10,6 +10,7 @@ use federation_proto::signing::{Endorsed, SignedBody, SigningContext};
 
 use super::checks::Check;
 use super::report::{Place, Results};
+use super::terms::Terms;
 use super::{AuditOptions, LoadedArtifacts};
 use crate::artifact::json::{self, Document, JsonProblem};
 use crate::artifact::{
@@ -42,6 +43,14 @@ pub(super) struct Ground {
     pub(super) rules: Option<Rules>,
     /// Whether the root of trust says that no real key is involved.
     pub(super) synthetic: bool,
+}
+
+impl Ground {
+    /// What the founders agreed on, for the head of the report.
+    pub(super) fn terms(&self) -> Terms {
+        let policy = self.rules.as_ref().map(|rules| &rules.policy);
+        Terms::new(&self.genesis.claimed().configuration, policy)
+    }
 }
 
 pub(super) fn read_documents(set: &LoadedArtifacts, found: &mut Results) -> Documents {

@@ -39,6 +39,9 @@ pub(super) fn check_loading(set: &LoadedArtifacts, found: &mut Results) {
             LoadProblemKind::Unreadable(cause) => {
                 found.fail(Check::IncompleteRun, &place, "a readable file", cause);
             }
+            LoadProblemKind::Foreign => {
+                found.fail(Check::Unlisted, &place, "a file of the manifest", "another");
+            }
             LoadProblemKind::Staging => {
                 let expected = "a writer that came to its end";
                 found.fail(
@@ -94,6 +97,9 @@ pub(super) fn check_manifest(
         let place = Place::at(MANIFEST, "/federation_id");
         let expected = ground.context.federation_id;
         found.same(Check::IncompleteRun, &place, &expected, &record.federation_id);
+        let instance = &ground.genesis.claimed().instance;
+        let place = Place::at(MANIFEST, "/scenario");
+        found.same(Check::Manifest, &place, instance, &record.scenario.instance());
     }
     check_records(set, record, found);
     let listed: BTreeSet<&str> = record.files.iter().map(|file| file.path.as_str()).collect();
@@ -188,7 +194,7 @@ pub(super) fn check_complete(set: &LoadedArtifacts, replay: &Replay, found: &mut
     let mut needed: BTreeSet<String> = fixed.iter().map(ToString::to_string).collect();
     let ledger = replay.executor.ledger();
     needed.extend(ledger.blocks().filter_map(|block| block_path(block.header.height)));
-    needed.extend(replay.update_blobs().map(|blob| blob_path(&blob)));
+    needed.extend(replay.cut_blobs().map(|blob| blob_path(&blob)));
     for epoch in &replay.epochs {
         needed.insert(blob_path(&Digest::of_blob(&epoch.meta.to_canonical())));
         needed.insert(epoch_anchor_path(epoch.aggregated.federated_epoch));
@@ -198,6 +204,8 @@ pub(super) fn check_complete(set: &LoadedArtifacts, replay: &Replay, found: &mut
         let expected = "a file that the ledger needs";
         found.holds(Check::IncompleteRun, &Place::file(path), there, expected, "none");
     }
+    // Allowed, and checked where they are, but not demanded: see `Replay::waiting_blobs`.
+    needed.extend(replay.waiting_blobs().map(|blob| blob_path(&blob)));
     for path in set.files.keys() {
         let expected = "a file that the ledger names";
         found.holds(

@@ -12,7 +12,7 @@ use super::ground::{Documents, Ground};
 use super::ledger::{Chain, HeadClaim, Replayed};
 use super::report::{Place, Results};
 use crate::artifact::plan::{AlignmentProof, FederatedPlan};
-use crate::artifact::replay::Replay;
+use crate::artifact::replay::{AppliedEpoch, Replay};
 use crate::artifact::{PLAN, derive_plan};
 
 /// Most proofs and epochs of a plan that are judged.
@@ -139,9 +139,6 @@ fn check_epochs(
     }
 }
 
-/// Who is accounted for, in which epoch: the identity of an alignment proof.
-type ProofKey = (u64, String, u64, String);
-
 /// Every proof by itself, and the set of them against the cuts of the ledger.
 fn check_proofs(
     plan: &FederatedPlan,
@@ -150,18 +147,9 @@ fn check_proofs(
     replay: Option<&Replay>,
     found: &mut Results,
 ) {
-    let mut stated: BTreeSet<ProofKey> = BTreeSet::new();
     for (index, proof) in plan.alignment_proofs.iter().take(MAX_ITEMS).enumerate() {
         let place = Place::at(PLAN, format!("/alignment_proofs/{index}"));
         check_proof(proof, &place, chain, ground, found);
-        let key = (
-            proof.epoch,
-            proof.node_fingerprint.to_string(),
-            proof.cycle,
-            proof.update_hash.to_string(),
-        );
-        let first = stated.insert(key);
-        found.holds(Check::Coverage, &place, first, "every update once", "a second proof of one");
         if let (Some(staleness), Some(rules)) = (proof.staleness, &ground.rules) {
             let limit = u64::from(rules.policy.document().aggregation.max_staleness);
             let place = place.below("staleness");
@@ -169,29 +157,42 @@ fn check_proofs(
             found.holds(Check::Numeric, &place, staleness <= limit, expected, staleness);
         }
     }
-    let Some(replay) = replay else { return };
-    for epoch in &replay.epochs {
-        for update in &epoch.cut.included {
-            let key = (
-                epoch.cut.federated_epoch.get(),
-                update.node_fingerprint.to_string(),
-                update.cycle.get(),
-                update.update_hash.to_string(),
-            );
-            let there = stated.remove(&key);
-            let place = Place::at(PLAN, "/alignment_proofs");
+    let epochs = replay.map(|replay| replay.epochs.as_slice());
+    check_coverage(&plan.alignment_proofs, epochs, found);
+}
+
+/// Every commitment of every cut has exactly one proof. A commitment is known by its epoch and its place on the
+/// ledger: one update can be committed twice.
+pub(super) fn check_coverage(
+    proofs: &[AlignmentProof],
+    epochs: Option<&[AppliedEpoch]>,
+    found: &mut Results,
+) {
+    let mut stated: BTreeSet<(u64, u64, u32)> = BTreeSet::new();
+    for (index, proof) in proofs.iter().take(MAX_ITEMS).enumerate() {
+        let place = Place::at(PLAN, format!("/alignment_proofs/{index}"));
+        let first = stated.insert((proof.epoch, proof.height, proof.entry_index));
+        let expected = "every commitment once";
+        found.holds(Check::Coverage, &place, first, expected, "a second proof of one");
+    }
+    let Some(epochs) = epochs else { return };
+    let place = Place::at(PLAN, "/alignment_proofs");
+    for epoch in epochs {
+        for ordered in &epoch.commitments {
+            let at = epoch.cut.federated_epoch;
+            let there = stated.remove(&(at.get(), ordered.height.get(), ordered.index));
             let expected = format!(
-                "a proof for update {} of node {} in epoch {}",
-                update.update_hash,
-                update.node_fingerprint.short(),
-                epoch.cut.federated_epoch
+                "a proof for update {} of node {} in epoch {at}, block {} entry {}",
+                ordered.commitment.update_hash,
+                ordered.commitment.node_fingerprint.short(),
+                ordered.height,
+                ordered.index,
             );
             found.holds(Check::Coverage, &place, there, expected, "none");
         }
     }
-    for (epoch, node, _, hash) in stated {
-        let place = Place::at(PLAN, "/alignment_proofs");
-        let shown = format!("update {hash} of node {node} in epoch {epoch}");
+    for (epoch, height, index) in stated {
+        let shown = format!("block {height} entry {index} in epoch {epoch}");
         found.fail(Check::Coverage, &place, "updates of the ledger's cuts only", shown);
     }
 }
@@ -263,6 +264,8 @@ fn check_proof(
     found.same(Check::UpdateHash, &place.below("blob"), &blobs.0, &blobs.1);
     let nodes = (commitment.node_fingerprint, proof.node_fingerprint);
     found.same(Check::Coverage, &place.below("node_fingerprint"), &nodes.0, &nodes.1);
+    let cycles = (commitment.cycle.get(), proof.cycle);
+    found.same(Check::Coverage, &place.below("cycle"), &cycles.0, &cycles.1);
 }
 
 fn entry_fault(cause: &ledger::EntryProofError) -> String {

@@ -4,6 +4,7 @@ use core::fmt;
 use std::collections::BTreeMap;
 
 use super::checks::{Check, PERMITTED_GAPS};
+use super::terms::Terms;
 use crate::trust::{RootOfTrust, TrustKind};
 
 /// Most findings kept of one check; the rest is counted.
@@ -141,7 +142,12 @@ impl Results {
         self.notes.insert(check, note.into());
     }
 
-    pub(super) fn into_report(self, trust: &RootOfTrust, strict: bool) -> Report {
+    pub(super) fn into_report(
+        self,
+        trust: &RootOfTrust,
+        terms: Option<Terms>,
+        strict: bool,
+    ) -> Report {
         let anything_failed = !self.failed.is_empty();
         let line = |check: &Check| {
             let failed = self.failed.get(check).copied().unwrap_or(0);
@@ -166,6 +172,7 @@ impl Results {
         };
         Report {
             root: trust_line(trust),
+            terms,
             checks: Check::ALL.iter().map(line).collect(),
             findings: self.findings,
             strict,
@@ -192,6 +199,7 @@ pub struct CheckLine {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     root: String,
+    terms: Option<Terms>,
     checks: Vec<CheckLine>,
     findings: Vec<Finding>,
     strict: bool,
@@ -201,6 +209,12 @@ impl Report {
     /// What the audit rests on: the first line of every report.
     pub fn root_of_trust(&self) -> &str {
         &self.root
+    }
+
+    /// What the founders agreed on; `None` without a readable genesis. It is the genesis that was given:
+    /// whether the root of trust founded it, the checks say.
+    pub fn terms(&self) -> Option<&Terms> {
+        self.terms.as_ref()
     }
 
     /// Every check in order.
@@ -263,6 +277,10 @@ impl fmt::Display for Finding {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.root)?;
+        match &self.terms {
+            Some(terms) => writeln!(f, "{terms}")?,
+            None => writeln!(f, "Committee: unknown, no usable genesis")?,
+        }
         for line in &self.checks {
             let CheckLine { check, verdict, compared, failed, note } = line;
             write!(f, "{verdict:<11}  {:<26} [{}]", check.id(), check.row())?;
@@ -321,7 +339,7 @@ mod tests {
 
     fn report(results: Results, strict: bool) -> Report {
         let trust = RootOfTrust::synthetic().expect("the shipped root");
-        results.into_report(&trust, strict)
+        results.into_report(&trust, None, strict)
     }
 
     fn everything_compared() -> Results {

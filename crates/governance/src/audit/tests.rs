@@ -3,6 +3,8 @@
 mod attacks;
 mod fixture;
 mod forgeries;
+mod liars;
+mod unsettled;
 
 use super::*;
 use fixture::{World, audit_set, run_set};
@@ -18,13 +20,17 @@ fn an_untouched_run_passes_and_names_its_gaps() {
     let text = report.to_string();
     let first = "Root of trust: SYNTHETIC (published keys): proves consistency, not authorship";
     assert_eq!(text.lines().next(), Some(first));
+    let terms = "Committee: n=4 f=1 q=3, 4 validator organisations; thresholds: document 2, admission 2, \
+                 apply 2 of 3 governors; aggregation: nnm_trimmed_mean(trim=1) of at least 4 organisations, \
+                 staleness at most 3";
+    assert_eq!(text.lines().nth(1), Some(terms));
     assert_eq!(report.exit_code(), 0);
 }
 
 /// What correct federations also do must pass: a gate that refuses everything is worth nothing.
 #[test]
 fn absences_rubbish_view_changes_and_null_requests_are_legal() {
-    let mut world = World::new("audit-test seed 1");
+    let mut world = World::new(1);
     world.join_all();
     world.epoch(|aggregated, _| aggregated);
     (world.absent, world.rubbish) = (Some(2), Some(4));
@@ -81,6 +87,7 @@ fn nothing_at_all_is_no_pass() {
     assert_eq!(report.verdict(Check::IncompleteRun), Verdict::Fail);
     let passed: Vec<_> = report.with(Verdict::Pass).map(|line| line.check).collect();
     assert_eq!(passed, [Check::Size], "only the size of nothing holds: {report}");
+    assert_eq!((report.terms(), report.to_string().lines().count() > 2), (None, true));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `UpdateCommitment`: an update is ordered before anything is aggregated, and only once it is stored.
 
 use federation_proto::update::UpdateCommitment;
-use federation_proto::{NodeFingerprint, Request};
+use federation_proto::{Digest, FederatedEpoch, NodeFingerprint, Request};
 
 use super::refusal::same;
 use super::{MachineState, OrderedCommitment, Phase, Place, Refusal, Rules};
@@ -18,6 +18,9 @@ impl MachineState {
         let node = commitment.node_fingerprint;
         same("request node", &node, &request.node_fingerprint)?;
         self.check_session(request)?;
+        if let Some(session) = self.rest.sessions.get_mut(&request.session_id) {
+            session.admit(request.lane, request.sequence)?;
+        }
         let current = self.epoch();
         if commitment.federated_epoch > current {
             return Err(Refusal::FutureEpoch { current, got: commitment.federated_epoch });
@@ -30,15 +33,21 @@ impl MachineState {
         if !self.rest.bases.iter().any(|base| base.hash == commitment.base_state_hash) {
             return Err(Refusal::UnknownBase(commitment.base_state_hash));
         }
+        let repeated = self.has_ordered(&node, &commitment.update_hash)
+            || self
+                .rest
+                .accepted
+                .get(&node)
+                .is_some_and(|accepted| accepted.update_hash == commitment.update_hash);
+        if repeated {
+            return Err(Refusal::Repeated(commitment.update_hash));
+        }
         let limit = rules.policy.document().epoch.maximum_commitments_per_node;
         let count = self.waiting(&node);
         if count >= limit as usize {
             return Err(Refusal::TooManyCommitments { count, limit });
         }
         check_receipts(rules, commitment)?;
-        if let Some(session) = self.rest.sessions.get_mut(&request.session_id) {
-            session.admit(request.lane, request.sequence)?;
-        }
         self.rest.pending.push(OrderedCommitment {
             commitment: commitment.clone(),
             height: place.height,
@@ -53,14 +62,25 @@ impl MachineState {
         self.rest.pending.iter().filter(of_node).count()
     }
 
-    /// Whether a commitment to this update waits for a cut or stands in the current one.
-    pub fn has_ordered(&self, update_hash: &federation_proto::Digest) -> bool {
+    /// Whether a node's commitment to this update waits for a cut or stands in the current one.
+    pub fn has_ordered(&self, node: &NodeFingerprint, update_hash: &Digest) -> bool {
         let in_cut = match &self.rest.phase {
             Phase::Cut { commitments, .. } => commitments.as_slice(),
             _ => &[],
         };
         let mut all = self.rest.pending.iter().chain(in_cut);
-        all.any(|ordered| ordered.commitment.update_hash == *update_hash)
+        all.any(|ordered| {
+            let commitment = &ordered.commitment;
+            commitment.node_fingerprint == *node && commitment.update_hash == *update_hash
+        })
+    }
+
+    /// Whether a node has committed an update for this epoch; a stale one does not count.
+    pub(crate) fn has_committed_for(&self, node: &NodeFingerprint, epoch: FederatedEpoch) -> bool {
+        self.rest.pending.iter().any(|ordered| {
+            let commitment = &ordered.commitment;
+            commitment.node_fingerprint == *node && commitment.federated_epoch == epoch
+        })
     }
 
     /// Whether a request was executed in its session.
@@ -82,6 +102,7 @@ impl MachineState {
 /// Data availability: q distinct validators vouch that they store exactly these bytes.
 fn check_receipts(rules: &Rules, commitment: &UpdateCommitment) -> Result<(), Refusal> {
     let needed = rules.roster.quorum();
+    let statement = commitment.statement_hash();
     let mut previous: Option<NodeFingerprint> = None;
     for (index, receipt) in commitment.receipts.iter().enumerate() {
         let refuse = |what| Refusal::Receipt { index, what };
@@ -100,6 +121,9 @@ fn check_receipts(rules: &Rules, commitment: &UpdateCommitment) -> Result<(), Re
         }
         if claimed.federated_epoch != commitment.federated_epoch {
             return Err(refuse("for another epoch"));
+        }
+        if claimed.commitment != statement {
+            return Err(refuse("for another commitment"));
         }
         receipt.clone().verify(&validator.identity, &rules.context)?;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use federation_proto::entry::{
     Absence, AbsenceReason, AggregatedUpdate, ApplySignoff, EpochCut, EpochOpened, UpdateRef,
 };
-use federation_proto::{Digest, FederatedEpoch};
+use federation_proto::{Digest, FederatedEpoch, LogicalTime};
 use ledger::Ledger;
 
 use super::refusal::same;
@@ -56,12 +56,51 @@ impl MachineState {
         same("base_state_hash", &expected.base_state_hash, &opened.base_state_hash)?;
         same("config_digest", &expected.config_digest, &opened.config_digest)?;
         same("policy_hash", &expected.policy_hash, &opened.policy_hash)?;
+        if !self.opening_due(rules, place.time) {
+            return Err(Refusal::NotDue("EpochOpened"));
+        }
         // A state can be the base of several epochs (after a governed rollback): the last one counts.
         self.rest.bases.retain(|base| base.hash != opened.base_state_hash);
         let (epoch, hash) = (opened.federated_epoch, opened.base_state_hash);
         self.rest.bases.push(EpochBase { epoch, hash });
         self.rest.phase = Phase::Open { opened: opened.clone(), opened_at: place.time };
         Ok(())
+    }
+
+    /// Whether an epoch may open at `time`: the first waits for the whole roster or the join window; later
+    /// ones open at once.
+    pub fn opening_due(&self, rules: &Rules, time: LogicalTime) -> bool {
+        let everybody = || {
+            let mut participants = rules.roster.participants().iter();
+            participants.all(|site| self.session_of(&site.record.fingerprint).is_some())
+        };
+        let window = rules.policy.document().admission.join_window_ms;
+        let passed = self.started_at().is_some_and(|started| time.millis_since(started) >= window);
+        self.meta.federated_epoch() > FederatedEpoch::ZERO || passed || everybody()
+    }
+
+    /// Whether the open epoch may be cut at `time`: every site with a session has committed for it, or the
+    /// window has passed.
+    pub fn cut_due(&self, rules: &Rules, time: LogicalTime) -> bool {
+        let Phase::Open { opened, opened_at } = &self.rest.phase else {
+            return false;
+        };
+        let epoch = opened.federated_epoch;
+        let mut sessions = self.rest.sessions.values();
+        let window = rules.policy.document().epoch.window_ms;
+        time.millis_since(*opened_at) >= window
+            || sessions.all(|site| {
+                epoch > site.not_after_epoch || self.has_committed_for(&site.node, epoch)
+            })
+    }
+
+    /// Organisations with a commitment that waits.
+    pub fn waiting_organisations(&self, rules: &Rules) -> usize {
+        let nodes = self.rest.pending.iter().map(|ordered| ordered.commitment.node_fingerprint);
+        let participants = nodes.filter_map(|node| rules.roster.participant(&node));
+        let organisations: BTreeSet<_> =
+            participants.map(|participant| &participant.record.organisation).collect();
+        organisations.len()
     }
 
     fn expect_idle(&self, entry: &'static str) -> Result<(), Refusal> {
@@ -102,14 +141,20 @@ impl MachineState {
         })
     }
 
-    pub(super) fn cut_epoch(&mut self, rules: &Rules, cut: &EpochCut) -> Result<(), Refusal> {
+    pub(super) fn cut_epoch(
+        &mut self,
+        rules: &Rules,
+        place: Place,
+        cut: &EpochCut,
+    ) -> Result<(), Refusal> {
         let Phase::Open { opened, .. } = &self.rest.phase else {
             return Err(Refusal::Phase { entry: "EpochCut", phase: self.rest.phase.name() });
         };
         let opened = opened.clone();
-        let needed = rules.policy.document().epoch.minimum_updates;
-        if cut.included.len() < needed as usize {
-            return Err(Refusal::TooFewUpdates { needed, got: cut.included.len() });
+        let needed = rules.policy.document().epoch.minimum_organisations;
+        let got = self.waiting_organisations(rules);
+        if got < needed as usize {
+            return Err(Refusal::TooFewOrganisations { needed, got });
         }
         let expected = self.next_cut(rules);
         if expected.as_ref() != Some(cut) {
@@ -119,6 +164,9 @@ impl MachineState {
                 expected: expected.as_ref().map(show).unwrap_or_default(),
                 got: show(cut),
             });
+        }
+        if !self.cut_due(rules, place.time) {
+            return Err(Refusal::NotDue("EpochCut"));
         }
         let commitments = core::mem::take(&mut self.rest.pending);
         self.rest.phase = Phase::Cut { opened, cut: cut.clone(), commitments };

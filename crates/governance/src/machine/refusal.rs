@@ -98,6 +98,12 @@ pub enum Refusal {
     /// The update's base is no state this federation had.
     #[error("base state {0} is unknown")]
     UnknownBase(Digest),
+    /// The update stands on the ledger already.
+    #[error("update {0} is on the ledger already")]
+    Repeated(Digest),
+    /// A step before its time: neither complete nor has the window passed.
+    #[error("{0} is not due: neither complete nor has the window passed")]
+    NotDue(&'static str),
     /// Too few storage receipts.
     #[error("{got} storage receipts, the quorum is {needed}")]
     Receipts {
@@ -122,9 +128,9 @@ pub enum Refusal {
         /// Allowed.
         limit: u32,
     },
-    /// A cut with too few updates.
-    #[error("cut of {got} updates, the policy demands {needed}")]
-    TooFewUpdates {
+    /// A cut with updates of too few organisations.
+    #[error("cut with updates of {got} organisations, the policy demands {needed}")]
+    TooFewOrganisations {
         /// Demanded.
         needed: u32,
         /// In the cut.

@@ -54,11 +54,12 @@ impl Window {
     pub fn admit(&mut self, position: LaneSequence) -> Result<(), WindowRefusal> {
         let (got, next) = (position.get(), self.next);
         if got >= next {
-            let ahead = got - next + 1;
-            if ahead > Self::WIDTH {
+            // Compared before anything is added: `got` is the sender's choice, up to u64::MAX.
+            if got - next >= Self::WIDTH {
                 return Err(WindowRefusal::TooFar { got: position, next });
             }
-            self.seen = self.seen.checked_shl(u32::try_from(ahead).unwrap_or(64)).unwrap_or(0) | 1;
+            let ahead = u32::try_from(got - next + 1).unwrap_or(64);
+            self.seen = self.seen.checked_shl(ahead).unwrap_or(0) | 1;
             self.next = got.saturating_add(1);
             return Ok(());
         }
@@ -84,18 +85,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_position_is_admitted_at_most_once(positions in prop::collection::vec(0u64..400, 1..300)) {
+        fn every_position_is_admitted_at_most_once(positions in prop::collection::vec(prop_oneof![99 => 0u64..400, 1 => Just(u64::MAX)], 1..300)) {
             let mut window = Window::default();
             let mut model = BTreeSet::new();
             let mut next = 0u64;
             for position in positions {
                 let admitted = window.admit(LaneSequence::new(position)).is_ok();
-                let in_reach = position < next + 64 && position + 64 >= next;
+                let in_reach = position < next + 64 && position.saturating_add(64) >= next;
                 prop_assert_eq!(admitted, in_reach && model.insert(position));
                 if admitted {
                     next = next.max(position + 1);
                 }
-                let forgotten = position + 64 < next;
+                let forgotten = position.saturating_add(64) < next;
                 let executed = window.has_executed(LaneSequence::new(position));
                 prop_assert_eq!(executed, forgotten || model.contains(&position));
             }
@@ -105,6 +106,8 @@ mod tests {
     #[test]
     fn the_ends_are_exact() {
         let mut window = Window::default();
+        let last = LaneSequence::new(u64::MAX);
+        assert!(matches!(window.admit(last), Err(WindowRefusal::TooFar { .. })));
         assert!(matches!(window.admit(LaneSequence::new(64)), Err(WindowRefusal::TooFar { .. })));
         assert_eq!(window.admit(LaneSequence::new(63)), Ok(()));
         assert_eq!(window.admit(LaneSequence::new(0)), Ok(()));

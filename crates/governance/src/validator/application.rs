@@ -3,14 +3,14 @@
 //! Only here stand the rules that need a clock or data outside the ledger. They are judged at the first
 //! PRE-PREPARE; execution ([`Executor`]) depends on the ordered entries alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use consensus_pbft::{
     Application, CheckpointCertificate, CheckpointStatement, CommitCertificate, Committee,
-    Execution, Verdict,
+    Execution, ExecutionFailed, Verdict,
 };
 use federation_proto::codec::Canonical;
-use federation_proto::entry::{AggregatedUpdate, ApplySignoff};
+use federation_proto::entry::{AggregatedUpdate, ApplySignoff, EpochCut};
 use federation_proto::keys::{GovernanceNote, Identity, LogCheckpoint};
 use federation_proto::signing::Endorsement;
 use federation_proto::{
@@ -21,6 +21,8 @@ use ledger::{BlockFile, BlockHeader};
 use thiserror::Error;
 
 use super::approvals::{ApprovalRefusal, Approvals};
+use super::blobs::BlobStore;
+use super::held::{HeldRequests, request_digest};
 use crate::epoch_result::{self, EpochResult};
 use crate::executor::{ExecutionError, Executor};
 use crate::machine::{BatchRefusal, MachineState, Phase, Refusal, check_request_signature};
@@ -32,19 +34,11 @@ pub(super) struct FederationApplication {
     pub(super) executor: Executor,
     pub(super) identity: SecretKey<Identity>,
     log: SecretKey<LogCheckpoint>,
-    pub(super) blobs: BTreeMap<Digest, Vec<u8>>,
-    /// Blobs on their way to the disk.
-    pub(super) storing: BTreeMap<Digest, Vec<u8>>,
-    /// Blobs of the current cut that this validator lacks.
-    wanted: BTreeSet<Digest>,
-    asked: BTreeSet<Digest>,
-    /// When each unordered commitment was first seen: what a cut may no longer leave out.
-    held: BTreeMap<Digest, (LogicalTime, Signed<Request>)>,
+    pub(super) store: BlobStore,
+    held: HeldRequests,
     approvals: Approvals,
     /// This validator's own result for the current cut.
-    own_result: Option<AggregatedUpdate>,
-    /// Executed null requests that were not published yet: no block holds them.
-    nulls: BTreeMap<SequenceNumber, Batch>,
+    own_result: Option<Box<AggregatedUpdate>>,
     last_checkpoint: u64,
     failure: Option<ExecutionError>,
 }
@@ -86,9 +80,9 @@ pub enum ProposalRefusal {
         /// Allowed.
         grace_ms: u64,
     },
-    /// The step is not due yet.
-    #[error("{0} is not due: neither complete nor has the window passed")]
-    NotDue(&'static str),
+    /// This validator has no result for what is aggregated: nothing was cut before this batch.
+    #[error("an aggregate without a cut in an earlier batch")]
+    NoResult,
     /// This validator's own aggregate differs.
     #[error("proposed aggregate {proposed} is not this validator's own {own}")]
     Aggregate {
@@ -97,6 +91,13 @@ pub enum ProposalRefusal {
         /// Digest of its own.
         own: Digest,
     },
+}
+
+/// This validator's own result of a cut.
+enum OwnResult {
+    Is(Box<AggregatedUpdate>),
+    LacksBlobs,
+    None,
 }
 
 /// Whether everything needed to judge a proposal is here.
@@ -117,14 +118,10 @@ impl FederationApplication {
             executor,
             identity,
             log,
-            blobs: BTreeMap::new(),
-            storing: BTreeMap::new(),
-            wanted: BTreeSet::new(),
-            asked: BTreeSet::new(),
-            held: BTreeMap::new(),
+            store: BlobStore::default(),
+            held: HeldRequests::default(),
             approvals: Approvals::default(),
             own_result: None,
-            nulls: BTreeMap::new(),
             last_checkpoint: 0,
             failure: None,
         }
@@ -132,10 +129,6 @@ impl FederationApplication {
 
     pub(super) fn executor(&self) -> &Executor {
         &self.executor
-    }
-
-    pub(super) fn blobs(&self) -> &BTreeMap<Digest, Vec<u8>> {
-        &self.blobs
     }
 
     pub(super) fn take_failure(&mut self) -> Option<ExecutionError> {
@@ -153,27 +146,16 @@ impl FederationApplication {
             .filter(|block| block.header.sequence == sequence)
     }
 
-    /// The null request of a sequence number, once.
-    pub(super) fn take_null(&mut self, sequence: SequenceNumber) -> Option<Batch> {
-        self.nulls.remove(&sequence)
-    }
-
     pub(super) fn attach_checkpoint(&mut self, certificate: &CheckpointCertificate) {
         let height = certificate.statement.height;
         // A second certificate for one block is as good as the first, which stays.
         let _ = self.executor.ledger_mut().attach_checkpoint(height, certificate.to_canonical());
     }
 
-    /// Remembers since when a commitment waits, for the cut's grace rule.
-    pub(super) fn note_request(&mut self, now: LogicalTime, request: &Signed<Request>) {
-        let LedgerEntry::UpdateCommitment(commitment) = &request.claimed().entry else {
-            return;
-        };
-        let admissible = self.check_request(request).is_ok();
-        if admissible && self.held.len() < limits::BATCH_ITEMS {
-            let hash = commitment.update_hash;
-            self.held.entry(hash).or_insert_with(|| (now, request.clone()));
-        }
+    /// Holds an admissible commitment until it is ordered; says whether it is new here.
+    pub(super) fn note_request(&mut self, now: LogicalTime, request: &Signed<Request>) -> bool {
+        let commits = matches!(request.claimed().entry, LedgerEntry::UpdateCommitment(_));
+        commits && self.check_request(request).is_ok() && self.held.hold(now, request)
     }
 
     /// Takes a governor's approval of the aggregate that waits.
@@ -189,26 +171,6 @@ impl FederationApplication {
     fn signoff(&self) -> Option<ApplySignoff> {
         let needed = self.executor.rules().roster.configuration().thresholds.apply;
         self.approvals.complete(usize::from(needed))
-    }
-
-    /// Blobs to ask the other validators for, each once a cut.
-    pub(super) fn missing_blobs(&mut self) -> Vec<Digest> {
-        let new: Vec<Digest> = self.wanted.difference(&self.asked).copied().collect();
-        self.asked.extend(&new);
-        new
-    }
-
-    /// Requests or answers may have been lost: what is still missing is asked for again.
-    pub(super) fn ask_again(&mut self) {
-        self.asked.clear();
-    }
-
-    pub(super) fn is_wanted(&self, blob: &Digest) -> bool {
-        self.wanted.contains(blob)
-    }
-
-    pub(super) fn no_longer_wanted(&mut self, blob: &Digest) {
-        self.wanted.remove(blob);
     }
 
     /// When the next step becomes due by time alone.
@@ -227,70 +189,47 @@ impl FederationApplication {
 
     /// The derived entry that `state` makes due at `time`, if any.
     fn due_entry(&mut self, state: &MachineState, time: LogicalTime) -> Option<LedgerEntry> {
+        let rules = self.executor.rules();
         match state.phase() {
-            Phase::Idle => {
-                let opened = state.next_epoch(self.executor.rules())?;
-                self.may_open(state, time).then_some(LedgerEntry::EpochOpened(opened))
-            }
+            Phase::Idle if !state.opening_due(rules, time) => None,
+            Phase::Idle => state.next_epoch(rules).map(LedgerEntry::EpochOpened),
             Phase::Open { .. } => {
-                let minimum = self.executor.rules().policy.document().epoch.minimum_updates;
-                let cut = state.next_cut(self.executor.rules())?;
-                let due = cut.included.len() >= minimum as usize && self.may_cut(state, time);
-                due.then_some(LedgerEntry::EpochCut(cut))
+                let minimum = rules.policy.document().epoch.minimum_organisations;
+                let enough = state.waiting_organisations(rules) >= minimum as usize;
+                let due = enough && state.cut_due(rules, time);
+                state.next_cut(rules).filter(|_| due).map(LedgerEntry::EpochCut)
             }
-            Phase::Cut { .. } => {
-                let own = self.own_result(state)?;
-                Some(LedgerEntry::AggregatedUpdate(Box::new(own)))
-            }
+            Phase::Cut { .. } => match self.own_result(state) {
+                OwnResult::Is(own) => Some(LedgerEntry::AggregatedUpdate(own)),
+                OwnResult::LacksBlobs | OwnResult::None => None,
+            },
             Phase::Aggregated { .. } => self.signoff().map(LedgerEntry::ApplySignoff),
         }
     }
 
-    /// The first epoch waits for the whole roster or the join window; later ones open at once.
-    fn may_open(&self, state: &MachineState, time: LogicalTime) -> bool {
-        let rules = self.executor.rules();
-        let everybody = rules
-            .roster
-            .participants()
-            .iter()
-            .all(|participant| state.session_of(&participant.record.fingerprint).is_some());
-        let window = rules.policy.document().admission.join_window_ms;
-        let passed = state.started_at().is_some_and(|started| time.millis_since(started) >= window);
-        everybody || passed || state.meta().federated_epoch().get() > 0
-    }
-
-    /// A cut waits for every site with a session, or for the window.
-    fn may_cut(&self, state: &MachineState, time: LogicalTime) -> bool {
-        let Phase::Open { opened_at, .. } = state.phase() else {
-            return false;
-        };
-        let complete = state
-            .sessions()
-            .values()
-            .filter(|session| state.epoch() <= session.not_after_epoch)
-            .all(|session| state.waiting(&session.node) > 0);
-        let window = self.executor.rules().policy.document().epoch.window_ms;
-        complete || time.millis_since(*opened_at) >= window
-    }
-
-    /// This validator's own aggregate for the cut of `state`, if it has every blob.
-    fn own_result(&mut self, state: &MachineState) -> Option<AggregatedUpdate> {
-        if self.own_result.is_none() {
-            let (rules, ledger) = (self.executor.rules(), self.executor.ledger());
-            match epoch_result::compute(rules, ledger, state, &self.blobs) {
-                EpochResult::Aggregated(aggregated, _) => self.own_result = Some(*aggregated),
-                EpochResult::Missing(blobs) => self.wanted = blobs,
-                // Nothing can be aggregated: the epoch stays open to a governed decision.
-                EpochResult::NotInCut | EpochResult::Unaggregatable(_) => {}
-            }
+    /// This validator's own aggregate for the cut of `state`.
+    fn own_result(&mut self, state: &MachineState) -> OwnResult {
+        if let Some(own) = &self.own_result {
+            return OwnResult::Is(own.clone());
         }
-        self.own_result.clone()
+        let (rules, ledger) = (self.executor.rules(), self.executor.ledger());
+        match epoch_result::compute(rules, ledger, state, self.store.blobs()) {
+            EpochResult::Aggregated(own, _) => {
+                self.own_result = Some(own.clone());
+                OwnResult::Is(own)
+            }
+            EpochResult::Missing(blobs) => {
+                self.store.want(blobs);
+                OwnResult::LacksBlobs
+            }
+            EpochResult::NotInCut | EpochResult::Unaggregatable(_) => OwnResult::None,
+        }
     }
 
     /// The rules that need a clock or data of this validator's own.
     fn judge_locally(
         &mut self,
-        now: LogicalTime,
+        arrived: LogicalTime,
         batch: &Batch,
     ) -> Result<Readiness, ProposalRefusal> {
         let (parent, got) = (self.executor.ledger().head().batch_time, batch.batch_time);
@@ -298,63 +237,47 @@ impl FederationApplication {
             return Err(ProposalRefusal::Time { parent, got });
         }
         let limit = self.executor.rules().policy.document().consensus.max_clock_drift_ms;
-        let drift = got.millis_since(now).max(now.millis_since(got));
+        let drift = got.millis_since(arrived).max(arrived.millis_since(got));
         if drift > limit {
             return Err(ProposalRefusal::Drift { got, drift, limit });
         }
-        let before = self.executor.state().clone();
         self.executor.preview(batch)?;
-        for (index, item) in batch.items.iter().enumerate() {
-            let BatchItem::Derived(entry) = item else {
-                continue;
-            };
+        let before = self.executor.state().clone();
+        for entry in batch.items.iter().map(BatchItem::entry) {
             match entry {
-                LedgerEntry::EpochOpened(_)
-                    if !self.may_open(&self.state_before(batch, index)?, got) =>
-                {
-                    return Err(ProposalRefusal::NotDue("EpochOpened"));
-                }
-                LedgerEntry::EpochCut(cut) => {
-                    if !self.may_cut(&self.state_before(batch, index)?, got) {
-                        return Err(ProposalRefusal::NotDue("EpochCut"));
-                    }
-                    let included: BTreeSet<_> =
-                        cut.included.iter().map(|update| update.update_hash).collect();
-                    self.check_withheld(now, &included)?;
-                }
-                LedgerEntry::AggregatedUpdate(proposed) => {
-                    let Some(own) = self.own_result(&before) else {
-                        return Ok(Readiness::LacksBlobs);
-                    };
-                    if own != **proposed {
+                LedgerEntry::EpochCut(cut) => self.check_withheld(arrived, cut)?,
+                LedgerEntry::AggregatedUpdate(proposed) => match self.own_result(&before) {
+                    OwnResult::Is(own) if own == *proposed => {}
+                    OwnResult::Is(own) => {
                         let (proposed, own) = (proposed.hash(), own.hash());
                         return Err(ProposalRefusal::Aggregate { proposed, own });
                     }
-                }
+                    OwnResult::LacksBlobs => return Ok(Readiness::LacksBlobs),
+                    OwnResult::None => return Err(ProposalRefusal::NoResult),
+                },
                 _ => {}
             }
         }
         Ok(Readiness::Ready)
     }
 
-    /// The state that item `index` of a batch meets. What a primary orders after a step cannot make it due.
-    fn state_before(&self, batch: &Batch, index: usize) -> Result<MachineState, ProposalRefusal> {
-        let items = batch.items.iter().take(index).cloned().collect();
-        Ok(self.executor.preview(&Batch { batch_time: batch.batch_time, items })?)
-    }
-
-    fn check_withheld(
-        &self,
-        now: LogicalTime,
-        included: &BTreeSet<Digest>,
-    ) -> Result<(), ProposalRefusal> {
+    /// Refuses a cut that leaves out what every validator has had the time to see.
+    fn check_withheld(&self, arrived: LogicalTime, cut: &EpochCut) -> Result<(), ProposalRefusal> {
         let grace_ms = self.executor.rules().policy.document().epoch.commitment_grace_ms;
-        for (update, (since, request)) in &self.held {
-            let held_ms = now.millis_since(*since);
+        let included: BTreeSet<_> = cut
+            .included
+            .iter()
+            .map(|update| (update.node_fingerprint, update.update_hash))
+            .collect();
+        for (request, held_ms) in self.held.overdue(arrived, grace_ms) {
+            let LedgerEntry::UpdateCommitment(commitment) = &request.claimed().entry else {
+                continue;
+            };
+            let update = commitment.update_hash;
             // What became inadmissible since it arrived may be left out.
-            let overdue = held_ms > grace_ms && !included.contains(update);
-            if overdue && self.check_request(request).is_ok() {
-                return Err(ProposalRefusal::Withheld { update: *update, held_ms, grace_ms });
+            let left_out = !included.contains(&(commitment.node_fingerprint, update));
+            if left_out && self.check_request(request).is_ok() {
+                return Err(ProposalRefusal::Withheld { update, held_ms, grace_ms });
             }
         }
         Ok(())
@@ -385,20 +308,19 @@ impl FederationApplication {
 
     /// Forgets what the executed batch settled.
     fn settle(&mut self, batch: &Batch) {
-        for item in &batch.items {
-            match item.entry() {
-                LedgerEntry::UpdateCommitment(commitment) => {
-                    self.held.remove(&commitment.update_hash);
-                }
+        for entry in batch.items.iter().map(BatchItem::entry) {
+            match entry {
                 LedgerEntry::EpochCut(_) => {
                     self.own_result = None;
-                    self.wanted.clear();
-                    self.asked.clear();
+                    self.store.forget_wanted();
                 }
                 LedgerEntry::ApplySignoff(_) => self.approvals.clear(),
                 _ => {}
             }
         }
+        let mut held = core::mem::take(&mut self.held);
+        held.settle(batch, |request| self.check_request(request).is_ok());
+        self.held = held;
     }
 }
 
@@ -406,6 +328,13 @@ impl Application for FederationApplication {
     type Refusal = ProposalRefusal;
 
     fn check_request(&self, request: &Signed<Request>) -> Result<(), ProposalRefusal> {
+        // One site must not fill the pool: as many commitments of it wait here as may wait for a cut.
+        let node = request.claimed().node_fingerprint;
+        let limit = self.executor.rules().policy.document().epoch.maximum_commitments_per_node;
+        let count = self.held.of_node_without(&node, &request_digest(request));
+        if count >= limit as usize {
+            return Err(Refusal::TooManyCommitments { count, limit }.into());
+        }
         check_request_signature(self.executor.rules(), request)?;
         let time = self.executor.ledger().head().batch_time.plus_millis(1);
         let items = vec![BatchItem::Request(request.clone())];
@@ -444,11 +373,11 @@ impl Application for FederationApplication {
 
     fn judge(
         &mut self,
-        now: LogicalTime,
+        arrived: LogicalTime,
         _sequence: SequenceNumber,
         batch: &Batch,
     ) -> Verdict<ProposalRefusal> {
-        match self.judge_locally(now, batch) {
+        match self.judge_locally(arrived, batch) {
             Ok(Readiness::Ready) => Verdict::Accept,
             Ok(Readiness::LacksBlobs) => Verdict::Wait,
             Err(refusal) => Verdict::Refuse(refusal),
@@ -460,25 +389,21 @@ impl Application for FederationApplication {
         sequence: SequenceNumber,
         batch: &Batch,
         certificate: &CommitCertificate,
-    ) -> Execution {
-        let none = Execution { checkpoint: None };
-        match self.executor.execute(sequence, batch, certificate.to_canonical()) {
-            Ok(Some(header)) => {
-                self.settle(batch);
-                if !self.is_checkpoint(&header, batch) {
-                    return none;
-                }
-                self.last_checkpoint = header.height.get();
-                Execution { checkpoint: self.checkpoint(&header) }
-            }
-            Ok(None) => {
-                self.nulls.insert(sequence, batch.clone());
-                none
-            }
-            Err(cause) => {
-                self.failure = Some(cause);
-                none
-            }
+    ) -> Result<Execution, ExecutionFailed> {
+        let executed = self.executor.execute(sequence, batch, certificate.to_canonical());
+        let header = executed.map_err(|cause| {
+            self.failure = Some(cause);
+            ExecutionFailed
+        })?;
+        // Null requests come with view changes; until then PBFT orders none.
+        let Some(header) = header else {
+            return Ok(Execution { checkpoint: None });
+        };
+        self.settle(batch);
+        if !self.is_checkpoint(&header, batch) {
+            return Ok(Execution { checkpoint: None });
         }
+        self.last_checkpoint = header.height.get();
+        Ok(Execution { checkpoint: self.checkpoint(&header) })
     }
 }

@@ -48,6 +48,11 @@ impl Approvals {
         if !draft.signatures.is_empty() {
             return Err(ApprovalRefusal::NotADraft);
         }
+        let key = endorsement.key;
+        let mut governors = rules.roster.governors().iter();
+        let governor = governors
+            .find(|governor| governor.record.note_key == key)
+            .ok_or(ApprovalRefusal::UnknownKey(key))?;
         let waits = match phase {
             Phase::Aggregated { aggregated, .. } => aggregated.hash() == draft.aggregated_hash,
             // A fast governor may sign before this validator has executed the aggregate.
@@ -57,11 +62,6 @@ impl Approvals {
         if !waits {
             return Err(ApprovalRefusal::NothingWaits);
         }
-        let key = endorsement.key;
-        let mut governors = rules.roster.governors().iter();
-        let governor = governors
-            .find(|governor| governor.record.note_key == key)
-            .ok_or(ApprovalRefusal::UnknownKey(key))?;
         let text = note::apply_text(rules.federation_id(), &draft);
         if !governor.note.verify_raw(text.as_bytes(), &endorsement.signature) {
             return Err(ApprovalRefusal::Signature(key));

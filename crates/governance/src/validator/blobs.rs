@@ -1,8 +1,12 @@
 //! Updates as blobs: admission, durable storage, receipts, and fetching what is missing.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use federation_proto::codec::{Canonical, CodecError};
 use federation_proto::signing::SignatureError;
-use federation_proto::update::{BlobReceipt, MetaUpdate, ProofSlot, SealedPayload};
+use federation_proto::update::{
+    BlobReceipt, MetaUpdate, ProofSlot, SealedPayload, UpdateCommitment,
+};
 use federation_proto::{Digest, FederatedEpoch, Generation, NodeFingerprint, Signed};
 use meta_core::delta::{DeltaPayload, PayloadError};
 use thiserror::Error;
@@ -41,6 +45,14 @@ pub enum BlobRefusal {
         /// The update's.
         got: FederatedEpoch,
     },
+    /// It is for an epoch too long ago to count.
+    #[error("update for epoch {got}, the oldest that counts is {oldest}")]
+    StaleEpoch {
+        /// Oldest epoch that counts.
+        oldest: FederatedEpoch,
+        /// The update's.
+        got: FederatedEpoch,
+    },
     /// It is of another generation.
     #[error("update of generation {got}, the federation is in {current}")]
     Generation {
@@ -55,13 +67,110 @@ pub enum BlobRefusal {
     /// The payload is no delta of the schema, within bounds.
     #[error(transparent)]
     Payload(#[from] PayloadError),
+    /// The author has used up its share of the disk for the epoch.
+    #[error("node {node} has {limit} updates for epoch {epoch} here, the policy allows no more")]
+    TooMany {
+        /// The author.
+        node: NodeFingerprint,
+        /// The epoch.
+        epoch: FederatedEpoch,
+        /// Updates allowed.
+        limit: u32,
+    },
     /// Bytes that nobody asked for.
     #[error("blob {0} was not asked for")]
     NotWanted(Digest),
 }
 
-/// What to make durable, unless it is already.
-type Storing = Option<(DurableToken, DurableRecord)>;
+/// Blobs, and what is known about them.
+#[derive(Debug, Default)]
+pub(super) struct BlobStore {
+    /// Durable.
+    blobs: BTreeMap<Digest, Vec<u8>>,
+    /// On their way to the disk.
+    storing: BTreeMap<Digest, Vec<u8>>,
+    /// Named by the current cut and not here.
+    wanted: BTreeSet<Digest>,
+    /// Wanted ones that were asked for.
+    asked: BTreeSet<Digest>,
+    /// Distinct updates taken of each node for each epoch.
+    taken: BTreeMap<(NodeFingerprint, FederatedEpoch), BTreeSet<Digest>>,
+}
+
+impl BlobStore {
+    /// What is durable.
+    pub(super) fn blobs(&self) -> &BTreeMap<Digest, Vec<u8>> {
+        &self.blobs
+    }
+
+    /// Remembers which blobs of the cut are not here.
+    pub(super) fn want(&mut self, blobs: BTreeSet<Digest>) {
+        self.wanted = blobs;
+    }
+
+    /// Another cut wants other blobs.
+    pub(super) fn forget_wanted(&mut self) {
+        self.wanted.clear();
+        self.asked.clear();
+    }
+
+    /// Blobs to ask the other validators for, each once.
+    pub(super) fn ask(&mut self) -> Vec<Digest> {
+        let new: Vec<Digest> = self.wanted.difference(&self.asked).copied().collect();
+        self.asked.extend(&new);
+        new
+    }
+
+    /// Requests or answers may have been lost: what is still missing is asked for again.
+    pub(super) fn ask_again(&mut self) {
+        self.asked.clear();
+    }
+
+    /// What to make durable, unless it is already, or is being made so.
+    fn store(&mut self, blob: Digest, bytes: Vec<u8>) -> Storing {
+        if self.blobs.contains_key(&blob) {
+            return Storing::Stored;
+        }
+        if self.storing.contains_key(&blob) {
+            return Storing::UnderWay;
+        }
+        self.storing.insert(blob, bytes.clone());
+        Storing::Begin(DurableToken::Blob(blob), DurableRecord::Blob(bytes))
+    }
+
+    /// A blob is durable: it counts from now on.
+    pub(super) fn keep(&mut self, blob: Digest) {
+        if let Some(bytes) = self.storing.remove(&blob) {
+            self.blobs.insert(blob, bytes);
+        }
+    }
+
+    /// Counts an update against its author's share of the disk for the epoch.
+    fn charge(
+        &mut self,
+        node: NodeFingerprint,
+        epoch: FederatedEpoch,
+        blob: Digest,
+        limit: u32,
+    ) -> Result<(), BlobRefusal> {
+        let taken = self.taken.entry((node, epoch)).or_default();
+        if !taken.contains(&blob) && taken.len() >= limit as usize {
+            return Err(BlobRefusal::TooMany { node, epoch, limit });
+        }
+        taken.insert(blob);
+        Ok(())
+    }
+}
+
+/// What becomes of a blob.
+pub(super) enum Storing {
+    /// It is durable.
+    Stored,
+    /// It is on its way to the disk.
+    UnderWay,
+    /// It must be made durable.
+    Begin(DurableToken, DurableRecord),
+}
 
 impl FederationApplication {
     /// Checks an update and signs its receipt. The receipt may leave only when the blob is durable.
@@ -73,15 +182,18 @@ impl FederationApplication {
         let signed = Signed::<MetaUpdate>::from_canonical(&bytes)?;
         let update = self.check_update(carrier, signed)?;
         let blob = Digest::of_blob(&bytes);
+        let limit = self.executor.rules().policy.document().epoch.maximum_commitments_per_node;
+        self.store.charge(update.node_fingerprint, update.federated_epoch, blob, limit)?;
         let receipt = BlobReceipt {
             validator: self.identity.public(),
             node_fingerprint: update.node_fingerprint,
             federated_epoch: update.federated_epoch,
             blob,
             blob_len: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            commitment: UpdateCommitment::new(&update, &bytes, Vec::new()).statement_hash(),
         };
         let receipt = Signed::sign(receipt, &self.identity, &self.executor.rules().context);
-        Ok((receipt, self.store(blob, bytes)))
+        Ok((receipt, self.store.store(blob, bytes)))
     }
 
     fn check_update(
@@ -106,6 +218,11 @@ impl FederationApplication {
         if got > current {
             return Err(BlobRefusal::FutureEpoch { current, got });
         }
+        let staleness = u64::from(rules.policy.document().aggregation.max_staleness);
+        let oldest = FederatedEpoch::new(current.get().saturating_sub(staleness));
+        if got < oldest {
+            return Err(BlobRefusal::StaleEpoch { oldest, got });
+        }
         let (current, got) = (state.meta().generation(), update.generation);
         if got != current {
             return Err(BlobRefusal::Generation { current, got });
@@ -122,25 +239,9 @@ impl FederationApplication {
     /// here: the commitment that names it was ordered.
     pub(super) fn take_wanted(&mut self, bytes: Vec<u8>) -> Result<Storing, BlobRefusal> {
         let blob = Digest::of_blob(&bytes);
-        if !self.is_wanted(&blob) {
+        if !self.store.wanted.remove(&blob) {
             return Err(BlobRefusal::NotWanted(blob));
         }
-        self.no_longer_wanted(&blob);
-        Ok(self.store(blob, bytes))
-    }
-
-    fn store(&mut self, blob: Digest, bytes: Vec<u8>) -> Storing {
-        if self.blobs.contains_key(&blob) {
-            return None;
-        }
-        self.storing.insert(blob, bytes.clone());
-        Some((DurableToken::Blob(blob), DurableRecord::Blob(bytes)))
-    }
-
-    /// A blob is durable: it counts from now on.
-    pub(super) fn keep_blob(&mut self, blob: Digest) {
-        if let Some(bytes) = self.storing.remove(&blob) {
-            self.blobs.insert(blob, bytes);
-        }
+        Ok(self.store.store(blob, bytes))
     }
 }

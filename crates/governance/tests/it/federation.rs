@@ -99,7 +99,7 @@ fn a_validator_that_missed_an_update_fetches_it_from_the_others() {
     let asked = net
         .sent
         .iter()
-        .any(|(from, _, frame)| *from == last && matches!(frame, Frame::BlobRequest(_)));
+        .any(|(from, _, frame)| *from == last && matches!(frame, Frame::BlobRequest { .. }));
     assert!(asked);
     let stored = net.validators.iter().map(|validator| validator.blobs());
     assert!(stored.clone().all(|blobs| blobs == net.validators[0].blobs()));

@@ -166,6 +166,8 @@ pub(crate) struct World {
     /// Everything ordered so far, null requests included.
     pub(crate) history: Vec<OrderedBatch>,
     founded: Executor,
+    /// Time that passed beside a second a batch, in milliseconds.
+    waited_ms: u64,
 }
 
 impl World {
@@ -185,6 +187,7 @@ impl World {
             executor,
             blobs: BTreeMap::new(),
             history: Vec::new(),
+            waited_ms: 0,
         }
     }
 
@@ -220,7 +223,13 @@ impl World {
 
     /// A batch for the next sequence number, one second after the last.
     pub(crate) fn batch(&self, items: Vec<BatchItem>) -> Batch {
-        Batch { batch_time: LogicalTime::new(1000 * self.next_sequence().get()), items }
+        let time = 1000 * self.next_sequence().get() + self.waited_ms;
+        Batch { batch_time: LogicalTime::new(time), items }
+    }
+
+    /// Lets time pass, so that a window closes.
+    pub(crate) fn wait(&mut self, millis: u64) {
+        self.waited_ms += millis;
     }
 
     /// What the state machine says to items of the next batch.

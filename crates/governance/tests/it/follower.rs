@@ -173,6 +173,9 @@ fn diverged(world: &World, bend: impl Fn(&mut CheckpointStatement)) -> FollowerR
     let certificate = checkpoint_certificate(&world.committee, head, &[0, 1, 2]);
     let refusal = follower.handle_checkpoint(certificate).expect_err("another result");
     assert_eq!(follower.certified(), None);
+    // It serves nobody from then on, whatever it is sent.
+    let more = follower.handle_ordered(world.history[0].clone());
+    assert_eq!(more, Err(FollowerRefusal::Halted));
     refusal
 }
 

@@ -172,5 +172,5 @@ fn what_it_follows_must_hold() {
     let GovernorRefusal::Follower(FollowerRefusal::Certificate(_)) = refusal else {
         panic!("{refusal}")
     };
-    assert_eq!(desk.handle(Frame::BlobRequest(Digest::ZERO)), Ok(Vec::new()));
+    assert_eq!(desk.handle(Frame::Blob(vec![1])), Ok(Vec::new()));
 }

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod envelopes;
+mod lying_sites;
 mod proposals;
 
 use consensus_pbft::{ConsensusMessage, SafetyRecord};
@@ -132,29 +133,6 @@ fn batches_executed_in_one_step_are_all_published() {
     let effects = bench.committed(first);
     assert_eq!(bench.validator.executor().ledger().head(), world.executor.ledger().head());
     assert_eq!(published(&effects), (vec![1, 2, 3], vec![1, 2, 3]));
-}
-
-#[test]
-fn a_null_request_is_published_or_followers_would_wait_for_ever() {
-    let mut world = World::new();
-    world.join(1);
-    let mut bench = Bench::after(&world);
-    world.commit_null();
-    bench.now = world.history[1].batch.batch_time;
-    let effects = bench.decide(&world.history[1]);
-    let (stored, ordered) = published(&effects);
-    assert!(stored.is_empty(), "a null request makes no block");
-    assert_eq!(ordered, [2]);
-    let mut follower = world.follower();
-    follower.handle_ordered(world.history[0].clone()).expect("it holds");
-    for frame in frames(&effects) {
-        if let Frame::Ordered(null) = frame {
-            follower.handle_ordered((**null).clone()).expect("it holds");
-        }
-    }
-    world.join(2);
-    follower.handle_ordered(world.history[2].clone()).expect("it holds");
-    assert_eq!(follower.executor().ledger().head(), world.executor.ledger().head());
 }
 
 #[test]

@@ -21,7 +21,7 @@ const POSITIONS: usize = 4;
 fn attack(mutate: impl FnOnce(&mut ArtifactSet)) -> Report {
     let mut set = run_set();
     mutate(&mut set);
-    resign(&mut set, &genesis("audit-test seed 1").signing_context());
+    resign(&mut set, &genesis(1).signing_context());
     audit_set(set)
 }
 
@@ -62,7 +62,7 @@ fn sign_vote(vote: &mut PlanVote, owner: &str) {
         digest: vote.digest,
         replica: ReplicaId::new(u16::try_from(vote.replica).expect("small")),
     };
-    let context = genesis("audit-test seed 1").signing_context();
+    let context = genesis(1).signing_context();
     vote.signature = *Signed::sign(body, &key::<Consensus>(owner), &context).signature();
 }
 
@@ -269,7 +269,7 @@ fn files_and_paths() {
 fn attack_manifest(mutate: impl FnOnce(String) -> String) -> Report {
     let mut set = run_set();
     let text = mutate(String::from_utf8(set[MANIFEST].clone()).expect("text"));
-    let context = genesis("audit-test seed 1").signing_context();
+    let context = genesis(1).signing_context();
     let artifact_key = key::<keys::Artifact>("artifacts");
     let signature = crate::artifact::manifest::sign(text.as_bytes(), &artifact_key, &context);
     set.insert(MANIFEST.into(), text.into_bytes());
@@ -389,7 +389,7 @@ fn every_single_byte_of_the_small_files_counts() {
 #[test]
 fn a_new_manifest_hides_nothing() {
     let set = run_set();
-    let context = genesis("audit-test seed 1").signing_context();
+    let context = genesis(1).signing_context();
     let attested = [MANIFEST, crate::artifact::MANIFEST_SIGNATURE, EVALUATION];
     for (number, path) in
         set.keys().enumerate().filter(|(_, path)| !attested.contains(&path.as_str()))

@@ -111,11 +111,16 @@ fn configuration(policy: &Policy) -> Configuration {
     }
 }
 
-pub(super) fn genesis(instance: &str) -> Genesis {
+fn scenario(seed: u64) -> ScenarioRecord {
+    let digest = Digest::of(HashDomain::Scenario, b"audit-test");
+    ScenarioRecord { name: "audit-test".into(), seed, digest }
+}
+
+pub(super) fn genesis(seed: u64) -> Genesis {
     let policy = Policy::parse(POLICY_TEXT.as_bytes()).expect("the shipped policy");
     Genesis {
         kind: FederationKind::Synthetic,
-        instance: instance.to_owned(),
+        instance: scenario(seed).instance(),
         log_origin: name("prism-m5-test"),
         schema_digest: Digest::from_bytes(schema().digest()),
         initial_state_hash: MetaState::initial(&schema()).hash(),
@@ -125,6 +130,7 @@ pub(super) fn genesis(instance: &str) -> Genesis {
 
 /// A federation on its way.
 pub(super) struct World {
+    seed: u64,
     pub(super) genesis: Endorsed<Genesis>,
     pub(super) committee: Committee,
     pub(super) executor: Executor,
@@ -136,13 +142,21 @@ pub(super) struct World {
     pub(super) view: View,
     /// A site that commits nothing.
     pub(super) absent: Option<usize>,
+    /// A site that also commits, in the same cycle, to another hash than its blob has.
+    pub(super) liar: Option<usize>,
+    /// How sites say that their channel is secured.
+    pub(super) transport: TransportRecord,
     /// A site whose delta no legal genome can have.
     pub(super) rubbish: Option<usize>,
 }
 
 impl World {
-    pub(super) fn new(instance: &str) -> Self {
-        let body = genesis(instance);
+    pub(super) fn new(seed: u64) -> Self {
+        Self::founded(seed, genesis(seed))
+    }
+
+    /// The world of a genesis that belongs to a seed.
+    pub(super) fn founded(seed: u64, body: Genesis) -> Self {
         let context = body.signing_context();
         let policy = Policy::parse(POLICY_TEXT.as_bytes()).expect("the shipped policy");
         let rules = Rules::new(&body, policy, schema()).expect("rules");
@@ -153,6 +167,7 @@ impl World {
         let executor = Executor::new(rules);
         let (blobs, sessions) = (BTreeMap::new(), BTreeMap::new());
         Self {
+            seed,
             genesis,
             committee,
             executor,
@@ -162,13 +177,15 @@ impl World {
             cycle: 0,
             view: View::ZERO,
             absent: None,
+            liar: None,
+            transport: TransportRecord::InProcess,
             rubbish: None,
         }
     }
 
     /// Two epochs of five sites.
     pub(super) fn finished() -> Self {
-        let mut world = Self::new("audit-test seed 1");
+        let mut world = Self::new(1);
         world.join_all();
         world.epoch(|aggregated, _| aggregated);
         world.epoch(|aggregated, _| aggregated);
@@ -230,7 +247,7 @@ impl World {
             node_fingerprint: identity.public(),
             certificate_hash: accept.certificate_hashes[0],
             not_after_epoch: accept.not_after_epoch,
-            transport: TransportRecord::InProcess,
+            transport: self.transport.clone(),
         };
         let session = accept.session_id;
         let desks = ["governor-a", "governor-c"].map(key::<Admission>);
@@ -264,15 +281,19 @@ impl World {
 
     /// A whole epoch; `bend` may change the decided aggregate.
     pub(super) fn epoch(&mut self, bend: impl Fn(AggregatedUpdate, &Self) -> AggregatedUpdate) {
-        let opened = self.executor.state().next_epoch(self.executor.rules()).expect("next epoch");
-        self.commit(vec![BatchItem::Derived(LedgerEntry::EpochOpened(opened))], true);
-        self.cycle += 1;
+        self.open_epoch();
         let absent = self.absent;
         let sites = (1..=SITES).filter(|site| absent != Some(*site));
-        let updates: Vec<_> = sites.map(|site| self.update(site)).collect();
+        let lie = self.lie();
+        let updates = sites.map(|site| self.update(site));
+        let updates: Vec<_> = lie.into_iter().chain(updates.collect::<Vec<_>>()).collect();
         let (first, rest) = updates.split_at(2);
         self.commit(first.to_vec(), false);
         self.commit(rest.to_vec(), false);
+        if self.absent.is_some() {
+            // Until the window has passed, the cut waits for everybody with a session.
+            self.skip(60);
+        }
         let cut = self.executor.state().next_cut(self.executor.rules()).expect("a cut");
         self.commit(vec![BatchItem::Derived(LedgerEntry::EpochCut(cut))], true);
         let (rules, ledger) = (self.executor.rules(), self.executor.ledger());
@@ -286,13 +307,35 @@ impl World {
         self.commit(vec![BatchItem::Derived(LedgerEntry::ApplySignoff(signoff))], true);
     }
 
+    pub(super) fn open_epoch(&mut self) {
+        let opened = self.executor.state().next_epoch(self.executor.rules()).expect("next epoch");
+        self.commit(vec![BatchItem::Derived(LedgerEntry::EpochOpened(opened))], true);
+        self.cycle += 1;
+    }
+
     fn update(&mut self, site: usize) -> BatchItem {
+        let (update, blob) = self.blob(site);
+        self.request_commitment(site, 2 * self.cycle, UpdateCommitment::new(&update, &blob, vec![]))
+    }
+
+    /// What the liar of this world commits to besides its honest update.
+    fn lie(&mut self) -> Option<BatchItem> {
+        let site = self.liar?;
+        let (update, blob) = self.blob(site);
+        let mut commitment = UpdateCommitment::new(&update, &blob, vec![]);
+        commitment.update_hash = Digest::of_blob(b"another update");
+        Some(self.request_commitment(site, 2 * self.cycle + 1, commitment))
+    }
+
+    /// The update of a site for the epoch, and the blob that holds it.
+    pub(super) fn blob(&mut self, site: usize) -> (MetaUpdate, Vec<u8>) {
         let context = self.context();
         let (session_id, ledger_block_id) = self.sessions[&site];
         let state = self.executor.state();
         let step = i16::try_from(site).expect("small") * 10;
         let delta = DeltaPayload {
-            salt: [site as u8; 32],
+            // Another one in every cycle, or the update would be the same again.
+            salt: *Digest::of_blob(&[site as u8, self.cycle as u8]).as_bytes(),
             schema_digest: Digest::from_bytes(schema().digest()),
             coordinates: vec![if self.rubbish == Some(site) { i16::MIN } else { step }, 0],
         };
@@ -311,23 +354,35 @@ impl World {
             proof: ProofSlot::None,
         };
         let blob = Signed::sign(update.clone(), &identity, &context).to_canonical();
+        self.blobs.insert(Digest::of_blob(&blob), blob.clone());
+        (update, blob)
+    }
+
+    /// A site's request for a commitment, with the receipts of validators that believe everything.
+    pub(super) fn request_commitment(
+        &self,
+        site: usize,
+        sequence: u64,
+        commitment: UpdateCommitment,
+    ) -> BatchItem {
         let mut validators: Vec<_> =
             (1..=3).map(|index| key::<Identity>(&format!("validator-{index}"))).collect();
         validators.sort_by_key(SecretKey::public);
         let receipts = validators.iter().map(|validator| {
             let receipt = BlobReceipt {
                 validator: validator.public(),
-                node_fingerprint: update.node_fingerprint,
-                federated_epoch: update.federated_epoch,
-                blob: Digest::of_blob(&blob),
-                blob_len: u32::try_from(blob.len()).expect("small"),
+                node_fingerprint: commitment.node_fingerprint,
+                federated_epoch: commitment.federated_epoch,
+                blob: commitment.blob,
+                blob_len: commitment.blob_len,
+                commitment: commitment.statement_hash(),
             };
-            Signed::sign(receipt, validator, &context)
+            Signed::sign(receipt, validator, &self.context())
         });
-        let commitment = UpdateCommitment::new(&update, &blob, receipts.collect());
-        self.blobs.insert(Digest::of_blob(&blob), blob);
+        let commitment = UpdateCommitment { receipts: receipts.collect(), ..commitment.clone() };
+        let (session_id, _) = self.sessions[&site];
         let entry = LedgerEntry::UpdateCommitment(Box::new(commitment));
-        self.request(site, session_id, Lane::Update, self.cycle, entry)
+        self.request(site, session_id, Lane::Update, sequence, entry)
     }
 
     fn previous_update(&self, site: usize) -> Digest {
@@ -404,12 +459,8 @@ impl World {
 
     pub(super) fn assemble(&self) -> ArtifactSet {
         let rules = self.executor.rules();
-        let evaluation = evaluation();
-        let scenario = ScenarioRecord {
-            name: "audit-test".into(),
-            seed: 1,
-            digest: Digest::of(HashDomain::Scenario, b"audit-test"),
-        };
+        let evaluation = evaluation(self.executor.state().meta().federated_epoch().get());
+        let scenario = scenario(self.seed);
         let inputs = RunInputs {
             genesis: &self.genesis,
             policy: &rules.policy,
@@ -424,14 +475,14 @@ impl World {
     }
 }
 
-fn evaluation() -> Evaluation {
+fn evaluation(epochs: u64) -> Evaluation {
     let row = |label: &str, cost_permille| EvaluationRow {
         label: label.into(),
         cost_permille,
         families: vec![FamilyCost { family: "f".into(), cost_permille }],
     };
     let rows = vec![row("published-default", 1000), row("federated", 970)];
-    Evaluation::new(2, rows, "The federated genome costs 3 % less.".into())
+    Evaluation::new(epochs, rows, "The federated genome costs 3 % less.".into())
 }
 
 pub(super) fn commit_certificate(

@@ -27,7 +27,7 @@ fn bend_delta(mut aggregated: AggregatedUpdate, world: &World) -> AggregatedUpda
 
 #[test]
 fn a_bent_aggregate_that_everybody_signed() {
-    let mut world = World::new("audit-test seed 1");
+    let mut world = World::new(1);
     world.join_all();
     world.epoch(bend_delta);
     let report = audit_set(world.assemble());
@@ -45,7 +45,7 @@ fn an_alignment_that_left_a_site_out() {
         aggregated.alignment.discarded.push(entry::DiscardedUpdate { update: left.update, reason });
         bend_delta(aggregated, world)
     };
-    let mut world = World::new("audit-test seed 1");
+    let mut world = World::new(1);
     world.join_all();
     world.epoch(leave_out);
     let report = audit_set(world.assemble());
@@ -55,7 +55,7 @@ fn an_alignment_that_left_a_site_out() {
 #[test]
 fn a_fresh_governor_set() {
     let mut set = run_set();
-    let body = genesis("audit-test seed 1");
+    let body = genesis(1);
     let context = body.signing_context();
     let keys = ["mallory-a", "mallory-b"].map(key::<Document>);
     let endorsed = Endorsed::sign(body, &keys, &context);
@@ -72,7 +72,7 @@ fn a_fresh_governor_set() {
 #[test]
 fn one_governor_is_not_two() {
     let mut set = run_set();
-    let body = genesis("audit-test seed 1");
+    let body = genesis(1);
     let context = body.signing_context();
     let endorsed = Endorsed::sign(body, [&key::<Document>("governor-a")], &context);
     set.insert(GENESIS.into(), GenesisDocument::of(&endorsed).to_text().into_bytes());
@@ -110,14 +110,14 @@ fn two_signed_heads_at_one_size() {
 
 #[test]
 fn files_of_another_run() {
-    let mut other = World::new("audit-test seed 2");
+    let mut other = World::new(2);
     other.join_all();
     other.epoch(|aggregated, _| aggregated);
     let other = other.assemble();
     let mixed = |path: &str| {
         let mut set = run_set();
         set.insert(path.into(), other[path].clone());
-        resign(&mut set, &genesis("audit-test seed 1").signing_context());
+        resign(&mut set, &genesis(1).signing_context());
         audit_set(set)
     };
     let anchor = mixed(crate::artifact::ANCHOR);

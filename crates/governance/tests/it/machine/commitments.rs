@@ -3,8 +3,7 @@
 use federation_proto::signing::SignatureError;
 use federation_proto::update::{BlobReceipt, UpdateCommitment};
 use federation_proto::{
-    BatchItem, Cycle, Digest, FederatedEpoch, Generation, Lane, LaneSequence, Request, SessionId,
-    Signed,
+    BatchItem, Digest, FederatedEpoch, Generation, Lane, LaneSequence, Request, SessionId, Signed,
 };
 use governance::machine::{Refusal, WindowRefusal};
 
@@ -58,28 +57,34 @@ fn an_ordered_commitment_has_its_ledger_position() {
     let places: Vec<_> =
         world.state().pending().iter().map(|ordered| (ordered.height, ordered.index)).collect();
     assert_eq!(places, [(header.height, 0), (header.height, 1)]);
-    let update_hash = world.update(2, 1).update_hash;
-    assert!(world.state().has_ordered(&update_hash));
-    assert!(!world.state().has_ordered(&Digest::ZERO));
+    let update = world.update(2, 1);
+    let (node, other) = (update.node_fingerprint, world.update(1, 1).node_fingerprint);
+    assert!(world.state().has_ordered(&node, &update.update_hash));
+    assert!(!world.state().has_ordered(&node, &Digest::ZERO));
+    assert!(!world.state().has_ordered(&other, &update.update_hash), "another node's hash");
 }
 
 #[test]
 fn a_position_counts_once_in_a_window_of_64() {
     let mut world = World::open();
-    let update = world.update(1, 1);
-    let commitment = world.commitment(1, &update);
-    let at = |world: &World, position| world.commitment_item(1, position, commitment.clone());
-    world.commit(vec![at(&world, 10)]);
+    let cycles = [1, 2].map(|cycle| world.update(1, cycle));
+    let [first, second] = cycles.map(|update| world.commitment(1, &update));
+    let at = |world: &World, position| world.commitment_item(1, position, second.clone());
+    let item = world.commitment_item(1, 10, first);
+    world.commit(vec![item]);
     let (seen, far) = (LaneSequence::new(10), LaneSequence::new(75));
     assert_eq!(world.refusal(at(&world, 10)), WindowRefusal::Replayed(seen).into());
     let refusal = world.refusal(at(&world, 75));
     assert_eq!(refusal, WindowRefusal::TooFar { got: far, next: 11 }.into());
-    world.commit(vec![at(&world, 74)]);
+    let third = world.update(1, 3);
+    let third = world.commitment(1, &third);
+    let item = world.commitment_item(1, 74, third);
+    world.commit(vec![item]);
     let refusal = world.refusal(at(&world, 10));
     assert_eq!(refusal, WindowRefusal::TooOld { got: seen, next: 75 }.into());
     // Positions between, and other lanes, are free.
     world.preview(vec![at(&world, 11)]).expect("a position in the window");
-    let mut request = world.commitment_request(1, 10, commitment);
+    let mut request = world.commitment_request(1, 10, second.clone());
     request.lane = Lane::Bulk;
     world.preview(vec![signed_by(&site(1), request, &world.context())]).expect("another lane");
 }
@@ -245,18 +250,18 @@ fn before_the_first_epoch_there_is_no_base() {
 }
 
 #[test]
-fn one_update_may_be_committed_twice_and_the_alignment_counts_it_once() {
+fn an_update_is_committed_once() {
     let mut world = World::open();
     world.commit_updates(1..=5, 1);
     let update = world.update(1, 1);
     let commitment = world.commitment(1, &update);
-    let again = world.commitment_item(1, 2, commitment);
-    world.commit(vec![again]);
+    let again = |world: &World, sequence| {
+        let commitment = commitment.clone();
+        world.refusal(world.commitment_item(1, sequence, commitment))
+    };
+    assert_eq!(again(&world, 2), Refusal::Repeated(update.update_hash), "while it waits");
     world.cut_epoch();
-    let (aggregated, _) = world.aggregated();
-    assert_eq!(aggregated.alignment.aligned.len(), 5);
-    let [discarded] = aggregated.alignment.discarded.as_slice() else { panic!("one duplicate") };
-    assert_eq!(discarded.reason, federation_proto::entry::DiscardReason::Duplicate);
-    assert_eq!(discarded.update.cycle, Cycle::new(1));
+    assert_eq!(again(&world, 3), Refusal::Repeated(update.update_hash), "in the cut");
     world.aggregate().sign_off();
+    assert_eq!(again(&world, 4), Refusal::Repeated(update.update_hash), "after it took effect");
 }

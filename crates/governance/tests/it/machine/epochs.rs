@@ -134,11 +134,11 @@ fn a_cut_says_who_is_absent_and_why() {
 }
 
 #[test]
-fn a_cut_of_too_few_updates_is_refused() {
+fn a_cut_of_too_few_organisations_is_refused() {
     let mut world = World::open();
     world.commit_updates(1..=3, 1);
     let refusal = world.refusal_of(LedgerEntry::EpochCut(world.cut()));
-    assert_eq!(refusal, Refusal::TooFewUpdates { needed: 4, got: 3 });
+    assert_eq!(refusal, Refusal::TooFewOrganisations { needed: 4, got: 3 });
 }
 
 fn refused_aggregate(world: &World, bend: impl Fn(&mut AggregatedUpdate)) -> Refusal {

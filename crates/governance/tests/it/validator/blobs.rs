@@ -171,10 +171,17 @@ fn a_stored_blob_is_handed_out_byte_for_byte() {
     let mut bench = Bench::after(&world);
     let blob = world.blob(1, &world.update(1, 1));
     let digest = Digest::of_blob(&blob);
-    assert!(bench.frame(Frame::BlobRequest(digest)).is_empty());
+    let asking = |asker: &str| {
+        let asker = name(asker);
+        Frame::BlobRequest { blob: digest, asker }
+    };
+    assert!(bench.frame(asking("validator-1")).is_empty());
     bench.store(&world, [1]);
-    let effects = bench.frame(Frame::BlobRequest(digest));
+    let effects = bench.frame(asking("validator-1"));
     assert_eq!(frames(&effects), [&Frame::Blob(blob)]);
+    // A request is small and a blob is not: only validators are answered.
+    assert!(bench.frame(asking("site-1")).is_empty());
+    assert!(bench.frame(asking("stranger")).is_empty());
 }
 
 /// The aggregate of the cut, proposed to a backup that holds only some of its blobs.
@@ -195,7 +202,7 @@ fn asked(effects: &[ValidatorEffect]) -> Vec<Digest> {
     let mut asked: Vec<_> = frames(effects)
         .into_iter()
         .filter_map(|frame| match frame {
-            Frame::BlobRequest(digest) => Some(*digest),
+            Frame::BlobRequest { blob, .. } => Some(*blob),
             _ => None,
         })
         .collect();

@@ -66,6 +66,12 @@ fn what_the_state_machine_refuses_is_refused() {
     assert!(matches!(refused.cause, Refusal::SessionReplayed(_)), "{refused}");
 }
 
+#[track_caller]
+fn not_due(refusal: &ProposalRefusal, step: &'static str) {
+    let ProposalRefusal::Batch(refused) = refusal else { panic!("{refusal}") };
+    assert_eq!(refused.cause, Refusal::NotDue(step));
+}
+
 /// A world in which only four sites have joined, and the handshake of the fifth.
 fn four_joined() -> (World, BatchItem) {
     let mut world = World::new();
@@ -80,7 +86,7 @@ fn the_first_epoch_waits_for_the_roster_or_the_join_window() {
     let mut bench = Bench::after(&world);
     let early = world.batch(vec![opening(&world)]);
     bench.now = early.batch_time;
-    assert_eq!(bench.refusal(&early), ProposalRefusal::NotDue("EpochOpened"));
+    not_due(&bench.refusal(&early), "EpochOpened");
     // With everybody there it is due.
     let mut bench = Bench::after(&world);
     let complete = world.batch(vec![fifth, opening(&world)]);
@@ -100,7 +106,7 @@ fn an_epoch_opened_before_the_session_that_completes_the_roster_is_not_due() {
     let mut bench = Bench::after(&world);
     let batch = world.batch(vec![opening(&world), fifth]);
     bench.now = batch.batch_time;
-    assert_eq!(bench.refusal(&batch), ProposalRefusal::NotDue("EpochOpened"));
+    not_due(&bench.refusal(&batch), "EpochOpened");
 }
 
 /// Four of five sites have committed; the fifth's commitment exists and is not ordered.
@@ -125,7 +131,7 @@ fn a_cut_waits_for_everybody_or_the_window() {
     let mut bench = Bench::after(&world);
     let early = world.batch(with_cut(&world, Vec::new()));
     bench.now = early.batch_time;
-    assert_eq!(bench.refusal(&early), ProposalRefusal::NotDue("EpochCut"));
+    not_due(&bench.refusal(&early), "EpochCut");
     let mut bench = Bench::after(&world);
     let complete = world.batch(with_cut(&world, vec![fifth]));
     bench.now = complete.batch_time;
@@ -140,7 +146,7 @@ fn a_cut_before_the_commitment_that_would_complete_it_is_not_due() {
     let batch = world.batch(items);
     let mut bench = Bench::after(&world);
     bench.now = batch.batch_time;
-    assert_eq!(bench.refusal(&batch), ProposalRefusal::NotDue("EpochCut"));
+    not_due(&bench.refusal(&batch), "EpochCut");
 }
 
 /// A backup that received the fifth commitment `held_ms` before a cut that leaves it out.

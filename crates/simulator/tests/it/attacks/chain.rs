@@ -147,7 +147,7 @@ fn a_missing_update() {
 fn another_policy() {
     let mut set = honest();
     let policy = String::from_utf8(set[POLICY].clone()).expect("text");
-    let lax = policy.replacen("minimum_updates = 4", "minimum_updates = 1", 1);
+    let lax = policy.replacen("minimum_organisations = 4", "minimum_organisations = 1", 1);
     assert_ne!(lax, policy);
     set.insert(POLICY.into(), lax.into_bytes());
     refused(resigned(set), Check::PolicyPinned, POLICY);

@@ -17,6 +17,10 @@ fn an_honest_run_passes_and_names_its_gaps() {
     let shown = report.to_string();
     let synthetic = "Root of trust: SYNTHETIC (published keys): proves consistency, not authorship";
     assert_eq!(shown.lines().next(), Some(synthetic));
+    // A weak policy that is well signed passes; so the reader is told.
+    let terms = report.terms().expect("a genesis");
+    assert_eq!((terms.validators, terms.faulty, terms.quorum), (4, 1, 3));
+    assert_eq!(shown.lines().nth(1), Some(terms.to_string().as_str()));
     let last = shown.lines().last().unwrap_or_default();
     assert!(last.contains("zk:proof_valid"), "{last}");
 }
