@@ -69,13 +69,13 @@ pub enum JsonProblem {
         found: String,
     },
     /// The same value, spelt another way.
-    #[error("line {line} is not the canonical text: expected {expected:?}, found {found:?}")]
+    #[error("line {line} is not the canonical text: expected {expected}, found {found}")]
     NotCanonical {
         /// First line that differs, from 1.
         line: usize,
-        /// The canonical line.
+        /// The canonical line, quoted, or the end of the file.
         expected: String,
-        /// The line found.
+        /// The line found, quoted, or the end of the file.
         found: String,
     },
 }
@@ -159,8 +159,11 @@ fn compare_text(canonical: &str, bytes: &[u8]) -> Option<JsonProblem> {
     for line in 1.. {
         let (expected, found) = (ours.next(), theirs.next());
         if expected != found || expected.is_none() {
-            let shorten = |text: Option<&str>| text.unwrap_or("").chars().take(120).collect();
-            let (expected, found) = (shorten(expected), shorten(found));
+            let show = |text: Option<&str>| match text {
+                Some(text) => format!("{:?}", text.chars().take(120).collect::<String>()),
+                None => "the end of the file".to_owned(),
+            };
+            let (expected, found) = (show(expected), show(found));
             return Some(JsonProblem::NotCanonical { line, expected, found });
         }
     }

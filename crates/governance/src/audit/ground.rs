@@ -104,7 +104,6 @@ fn report_problem(path: &str, problem: JsonProblem, found: &mut Results) {
             found.fail(Check::SchemaVersion, &Place::at(path, "/schema_version"), expected, named);
         }
         JsonProblem::NotCanonical { line: at, expected, found: spelt } => {
-            let (expected, spelt) = (format!("{expected:?}"), format!("{spelt:?}"));
             found.fail(Check::Encoding, &line(at), expected, spelt);
         }
     }

@@ -91,7 +91,8 @@ impl Results {
         let count = self.failed.entry(check).or_default();
         *count += 1;
         if *count <= MAX_FINDINGS {
-            let Place { file, at } = place.clone();
+            // File names are an author's choice as much as values are.
+            let (file, at) = (harmless(&place.file), harmless(&place.at));
             let (expected, found) = (shorten(&expected), shorten(&found));
             self.findings.push(Finding { check, file, at, expected, found });
         }
@@ -324,11 +325,16 @@ fn trust_line(trust: &RootOfTrust) -> String {
     }
 }
 
+/// Text of an artifact on one line: nothing of it may steer a terminal or pass for a line of the report.
+fn harmless(text: &str) -> String {
+    text.replace(|c: char| c.is_control(), "\u{fffd}")
+}
+
 fn shorten(value: &impl fmt::Display) -> String {
-    // Values come from artifacts: nothing of them may steer a terminal.
-    let clean = value.to_string().replace(|c: char| c.is_control(), "\u{fffd}");
+    let clean = harmless(&value.to_string());
     match clean.char_indices().nth(MAX_VALUE_CHARS) {
         Some((end, _)) => format!("{}…", clean.get(..end).unwrap_or_default()),
+        None if clean.is_empty() => "\"\"".to_owned(),
         None => clean,
     }
 }
@@ -388,6 +394,23 @@ mod tests {
         let report = report(results, false);
         let found = &report.findings()[0].found;
         assert!(!found.contains('\u{1b}') && found.chars().count() <= MAX_VALUE_CHARS + 1);
+    }
+
+    #[test]
+    fn file_names_cannot_forge_a_line_of_the_report() {
+        let mut results = Results::default();
+        let name = "mec/M5/a\nPASS: 35 passed, 0 failed\n\u{1b}[2J";
+        results.fail(Check::Unlisted, &Place::at(name, "/b\nPASS: c"), "no file", "a file");
+        let shown = report(results, false).to_string();
+        assert!(!shown.contains('\u{1b}'));
+        assert!(!shown.lines().any(|line| line.starts_with("PASS:")), "{shown}");
+    }
+
+    #[test]
+    fn an_empty_value_is_seen() {
+        let mut results = Results::default();
+        results.fail(Check::Schema, &Place::file("f"), "x", "");
+        assert_eq!(report(results, false).findings()[0].found, "\"\"");
     }
 
     #[test]
