@@ -1,8 +1,8 @@
 //! The command line.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use governance::audit::ExpectedHead;
 use simulator::scenario::MAX_EPOCHS;
@@ -67,10 +67,21 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_name = "NAME|FILE", default_value = crate::simulate::REFERENCE_SCENARIO)]
     pub(crate) scenario: String,
     /// Decides everything that is random
-    #[arg(long, value_name = "N", default_value_t = crate::simulate::REFERENCE_SEED)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = crate::simulate::REFERENCE_SEED,
+        allow_negative_numbers = true,
+        value_parser = |text: &str| number::<u64>(text, 0..=u64::MAX),
+    )]
     pub(crate) seed: u64,
     /// Federated epochs, instead of the scenario's own number
-    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u64>::new().range(1..=MAX_EPOCHS))]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        value_parser = |text: &str| number::<u64>(text, 1..=MAX_EPOCHS),
+    )]
     pub(crate) epochs: Option<u64>,
     /// Where to write, instead of the default place
     #[arg(long, value_name = "DIR")]
@@ -82,8 +93,20 @@ pub(crate) struct SimulateArgs {
     #[arg(long, short)]
     pub(crate) quiet: bool,
     /// Worker threads; never changes a byte of the result [default: one a core]
-    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u16>::new().range(1..=MAX_THREADS))]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        value_parser = |text: &str| number::<u16>(text, 1..=MAX_THREADS),
+    )]
     pub(crate) threads: Option<u16>,
+}
+
+/// Reads a decimal number; what is none, or lies outside, is answered with the range.
+fn number<T: TryFrom<u64>>(text: &str, range: RangeInclusive<u64>) -> Result<T, String> {
+    let value = text.parse().ok().filter(|value| range.contains(value));
+    let wanted = || format!("a whole number in {}..={} is wanted", range.start(), range.end());
+    value.and_then(|value| T::try_from(value).ok()).ok_or_else(wanted)
 }
 
 /// The phases that can be audited.

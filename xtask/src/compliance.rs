@@ -5,8 +5,8 @@ use std::io::Read as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use governance::artifact::MANIFEST;
-use governance::audit::{AuditOptions, Report, Verdict, audit};
+use governance::artifact::{LoadProblemKind, LoadedArtifacts, MANIFEST};
+use governance::audit::{AuditOptions, Report, Terms, Verdict, audit};
 use governance::trust::{MAX_TRUST_BYTES, RootOfTrust};
 use meta_core::genome::SchemaError;
 use meta_core::workload::coloring;
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &ComplianceArgs) -> Result<ExitCode, Failure> {
     };
     let root = args.artifacts.clone().unwrap_or_else(workspace::artifacts);
     let set = load(&root)?;
-    if !set.files.contains_key(MANIFEST) && set.problems.is_empty() {
+    if holds_no_run(&set) {
         output::note(&format!(
             "{}: no {MANIFEST}, so no run to audit; `cargo xtask simulate` makes one",
             workspace::shown(&root)
@@ -47,6 +47,12 @@ pub(crate) fn run(args: &ComplianceArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(report.exit_code()))
 }
 
+/// Whether there is nothing to audit, rather than something that is wrong.
+fn holds_no_run(set: &LoadedArtifacts) -> bool {
+    let foreign = |kind: &LoadProblemKind| *kind == LoadProblemKind::Foreign;
+    !set.files.contains_key(MANIFEST) && set.problems.iter().all(|problem| foreign(&problem.kind))
+}
+
 /// The genome schemas of the workloads that ship; a genesis that pins another one cannot be replayed here.
 fn known_schemas() -> Result<Vec<meta_core::genome::GenomeSchema>, SchemaError> {
     Ok(vec![coloring::schema()?])
@@ -64,6 +70,28 @@ fn read_trust(path: &Path) -> Result<Vec<u8>, Failure> {
         .and_then(|file| file.take(MAX_TRUST_BYTES as u64 + 1).read_to_end(&mut bytes))
         .map_err(|cause| unusable(cause.to_string()))?;
     Ok(bytes)
+}
+
+/// What the founders agreed on.
+fn terms_value(terms: &Terms) -> Value {
+    let aggregation = terms.aggregation.map(|aggregation| {
+        json!({
+            "rule": aggregation.rule_text(),
+            "max_staleness": aggregation.max_staleness,
+            "minimum_organisations": aggregation.minimum_organisations,
+        })
+    });
+    json!({
+        "n": terms.validators,
+        "f": terms.faulty,
+        "q": terms.quorum,
+        "validator_organisations": terms.validator_organisations,
+        "governors": terms.governors,
+        "document_threshold": terms.thresholds.document,
+        "admission_threshold": terms.thresholds.admission,
+        "apply_threshold": terms.thresholds.apply,
+        "aggregation": aggregation,
+    })
 }
 
 /// The report as one document, with everything that the text says.
@@ -103,6 +131,7 @@ fn to_json(report: &Report, root: &Path) -> String {
         "phase": "M5",
         "artifacts": root.to_string_lossy(),
         "root_of_trust": report.root_of_trust(),
+        "terms": report.terms().map(terms_value),
         "passed": report.passed(),
         "exit_code": report.exit_code(),
         "checks": checks,

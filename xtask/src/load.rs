@@ -2,26 +2,31 @@
 //!
 //! What an artifact's author can cause (a link, a FIFO, a file of 10 GiB, a file without read permission)
 //! becomes a value that the audit judges. What only this machine can cause is an error, and the audit cannot
-//! decide. Nothing is opened before its kind and size are known.
+//! decide. Nothing is opened before its kind and size are known, and only the manifest, what it lists and
+//! what the layout knows is opened at all: everything else below the root is reported by its name.
+
+mod wanted;
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use governance::artifact::{
-    LoadProblem, LoadProblemKind, LoadedArtifacts, MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES,
-    SCOPE,
+    LoadProblem, LoadProblemKind, LoadedArtifacts, MANIFEST, MAX_FILE_BYTES, MAX_FILES,
+    MAX_TOTAL_BYTES,
 };
 use thiserror::Error;
 
+use crate::output;
 use crate::publish::MARKER;
+use wanted::Wanted;
 
-/// Deepest nesting below the root; the layout needs four.
-const MAX_DEPTH: usize = 8;
+/// Deepest nesting below the root; the layout needs five.
+const MAX_DEPTH: usize = 10;
 
 /// The machine refused to show what is there.
 #[derive(Debug, Error)]
-#[error("cannot read {path}: {cause}")]
+#[error("cannot read {}: {cause}", .path.display())]
 pub(crate) struct LoadError {
     path: PathBuf,
     cause: io::Error,
@@ -33,107 +38,159 @@ struct Limits {
     file_bytes: u64,
     files: usize,
     total_bytes: u64,
+    /// Of files that no manifest vouches for: enough to say what is wrong with an honest run whose manifest
+    /// is lost, and no way to make an audit expensive.
+    unlisted_bytes: u64,
 }
 
-const LIMITS: Limits =
-    Limits { file_bytes: MAX_FILE_BYTES, files: MAX_FILES, total_bytes: MAX_TOTAL_BYTES };
+const LIMITS: Limits = Limits {
+    file_bytes: MAX_FILE_BYTES,
+    files: MAX_FILES,
+    total_bytes: MAX_TOTAL_BYTES,
+    unlisted_bytes: 64 << 20,
+};
 
-/// Reads the places of the layout below a directory. A directory that is not there reads as empty: the
-/// audit of nothing fails.
+/// Reads a run below a directory, and names what else is there. A directory that is not there reads as
+/// empty: the audit of nothing fails.
 pub(crate) fn load(root: &Path) -> Result<LoadedArtifacts, LoadError> {
     load_within(root, LIMITS)
 }
 
 fn load_within(root: &Path, limits: Limits) -> Result<LoadedArtifacts, LoadError> {
-    let mut loader =
-        Loader { root, limits, entries: 0, bytes: 0, loaded: LoadedArtifacts::default() };
-    for place in SCOPE {
-        let place = place.trim_end_matches('/');
-        if loader.way_is_real(place)? {
-            loader.visit(place, 0)?;
-        }
-    }
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(cause) if is_absence(&cause) => return Ok(LoadedArtifacts::default()),
+        // No author of a run decides whether the directory it was put into can be listed.
+        Err(cause) => return Err(LoadError { path: root.to_path_buf(), cause }),
+    };
+    let mut loader = Loader {
+        root,
+        limits,
+        wanted: Wanted::default(),
+        entries: 0,
+        bytes: 0,
+        unlisted: 0,
+        full: false,
+        loaded: LoadedArtifacts::default(),
+    };
+    loader.read_manifest()?;
+    loader.visit_entries("", entries, 0)?;
     Ok(loader.loaded)
 }
 
 struct Loader<'d> {
     root: &'d Path,
     limits: Limits,
+    wanted: Wanted,
+    /// Entries of directories looked at.
     entries: usize,
+    /// Bytes read.
     bytes: u64,
+    /// Of these, bytes of files that the manifest does not list.
+    unlisted: u64,
+    /// Whether the limit of entries was reached, and reported.
+    full: bool,
     loaded: LoadedArtifacts,
 }
 
 impl Loader<'_> {
-    /// Whether only directories lead to a place. Anything else in the way is a problem of its own.
-    fn way_is_real(&mut self, place: &str) -> Result<bool, LoadError> {
-        for (end, _) in place.match_indices('/') {
-            let above = place.get(..end).unwrap_or(place);
-            match self.look(above)? {
-                None => return Ok(false),
-                Some(found) if found.is_dir() => {}
-                Some(found) => {
-                    self.problem(above, kind_of_special(&found));
-                    return Ok(false);
-                }
+    /// The manifest comes first: it says what else is worth reading. Whatever else stands in its place or in
+    /// the way to it is met, and reported, on the walk.
+    fn read_manifest(&mut self) -> Result<(), LoadError> {
+        for (end, _) in MANIFEST.match_indices('/') {
+            let above = MANIFEST.get(..end).unwrap_or(MANIFEST);
+            if !self.look(above).is_ok_and(|found| found.is_dir()) {
+                return Ok(());
             }
         }
-        Ok(true)
-    }
-
-    fn visit(&mut self, path: &str, depth: usize) -> Result<(), LoadError> {
-        let Some(found) = self.look(path)? else {
-            return Ok(());
-        };
-        if self.entries >= self.limits.files {
-            self.problem(path, LoadProblemKind::TooMany);
-            return Ok(());
+        if let Ok(found) = self.look(MANIFEST)
+            && found.is_file()
+        {
+            self.read(MANIFEST, &found)?;
         }
-        self.entries += 1;
-        if path == MARKER {
-            self.problem(path, LoadProblemKind::Staging);
-        } else if found.is_dir() && depth < MAX_DEPTH {
-            self.visit_directory(path, depth)?;
-        } else if found.is_dir() {
-            self.problem(path, LoadProblemKind::Path);
-        } else if found.is_file() {
-            self.read(path, &found)?;
-        } else {
-            self.problem(path, kind_of_special(&found));
+        if let Some(manifest) = self.loaded.files.get(MANIFEST) {
+            self.wanted = Wanted::listed_in(manifest);
         }
         Ok(())
     }
 
-    fn visit_directory(&mut self, path: &str, depth: usize) -> Result<(), LoadError> {
-        let directory = self.root.join(path);
-        let entries = match fs::read_dir(&directory) {
-            Ok(entries) => entries,
+    fn visit(&mut self, path: &str, depth: usize) -> Result<(), LoadError> {
+        let found = match self.look(path) {
+            Ok(found) => found,
             Err(cause) => return self.unreadable(path, cause),
         };
+        if path == MARKER {
+            self.problem(path, LoadProblemKind::Staging);
+        } else if found.is_dir() && depth < MAX_DEPTH {
+            match fs::read_dir(self.root.join(path)) {
+                Ok(entries) => self.visit_entries(path, entries, depth)?,
+                Err(cause) => self.unreadable(path, cause)?,
+            }
+        } else if found.is_dir() {
+            self.problem(path, LoadProblemKind::Path);
+        } else if !found.is_file() {
+            self.problem(path, kind_of_special(&found));
+        } else if path != MANIFEST {
+            self.read_if_wanted(path, &found)?;
+        }
+        Ok(())
+    }
+
+    /// Visits what a directory holds; the root's own path is empty.
+    fn visit_entries(
+        &mut self,
+        path: &str,
+        entries: fs::ReadDir,
+        depth: usize,
+    ) -> Result<(), LoadError> {
         let mut names = Vec::new();
         for entry in entries {
-            let entry = entry.map_err(|cause| LoadError { path: directory.clone(), cause })?;
-            names.push(entry.file_name());
+            match entry {
+                Ok(entry) => names.push(entry.file_name()),
+                Err(cause) => return self.unreadable(path, cause),
+            }
             if names.len() > self.limits.files {
                 break;
             }
         }
-        // The order of a directory differs between file systems; that of a report must not.
-        names.sort();
+        let below = |name: &str| match path {
+            "" => name.to_owned(),
+            path => format!("{path}/{name}"),
+        };
+        if names.is_empty() && !path.is_empty() {
+            self.problem(&below(""), LoadProblemKind::Foreign);
+        }
+        // The order of a directory differs between file systems; that of a report must not. What belongs
+        // to a run comes first, so that no crowd beside it keeps it from being read.
+        names.sort_by_cached_key(|name| {
+            let leads = name.to_str().is_some_and(|name| wanted::leads_to_a_run(&below(name)));
+            (!leads, name.clone())
+        });
         for name in names {
             if self.entries >= self.limits.files {
-                self.problem(path, LoadProblemKind::TooMany);
+                self.stop(path);
                 break;
             }
+            self.entries += 1;
             match name.to_str() {
-                Some(name) => self.visit(&format!("{path}/{name}"), depth + 1)?,
-                None => {
-                    self.entries += 1;
-                    let shown = format!("{path}/{}", name.to_string_lossy());
-                    self.problem(&shown, LoadProblemKind::Path);
-                }
+                Some(name) => self.visit(&below(name), depth + 1)?,
+                None => self.problem(&below(&name.to_string_lossy()), LoadProblemKind::Path),
             }
         }
+        Ok(())
+    }
+
+    fn read_if_wanted(&mut self, path: &str, found: &Metadata) -> Result<(), LoadError> {
+        let length = found.len();
+        if self.wanted.lists(path) {
+            return self.read(path, found);
+        }
+        let affordable = length <= self.limits.unlisted_bytes.saturating_sub(self.unlisted);
+        if wanted::is_of_the_layout(path) && affordable {
+            self.unlisted += length;
+            return self.read(path, found);
+        }
+        self.problem(path, LoadProblemKind::Foreign);
         Ok(())
     }
 
@@ -166,29 +223,43 @@ impl Loader<'_> {
         }
     }
 
-    /// Missing permissions and vanished files come with the artifacts; anything else is this machine's.
     fn unreadable(&mut self, path: &str, cause: io::Error) -> Result<(), LoadError> {
-        match cause.kind() {
-            ErrorKind::PermissionDenied | ErrorKind::NotFound => {
-                self.problem(path, LoadProblemKind::Unreadable(cause.to_string()));
-                Ok(())
-            }
-            _ => Err(LoadError { path: self.root.join(path), cause }),
+        if is_the_authors(cause.kind()) {
+            self.problem(path, LoadProblemKind::Unreadable(cause.to_string()));
+            return Ok(());
+        }
+        Err(LoadError { path: self.root.join(path), cause })
+    }
+
+    fn look(&self, path: &str) -> io::Result<Metadata> {
+        fs::symlink_metadata(self.root.join(path))
+    }
+
+    /// Once, however many directories are left.
+    fn stop(&mut self, path: &str) {
+        if !self.full {
+            self.full = true;
+            self.problem(if path.is_empty() { "." } else { path }, LoadProblemKind::TooMany);
         }
     }
 
-    fn look(&self, path: &str) -> Result<Option<Metadata>, LoadError> {
-        let place = self.root.join(path);
-        match fs::symlink_metadata(&place) {
-            Ok(found) => Ok(Some(found)),
-            Err(cause) if is_absence(&cause) => Ok(None),
-            Err(cause) => Err(LoadError { path: place, cause }),
-        }
-    }
-
+    /// Names come from a disk that anybody may have written: a report shows them, so none steers a terminal.
     fn problem(&mut self, path: &str, kind: LoadProblemKind) {
-        self.loaded.problems.push(LoadProblem { path: path.to_owned(), kind });
+        self.loaded.problems.push(LoadProblem { path: output::visible(path), kind });
     }
+}
+
+/// Whether who made the files can have caused this: permissions, names, and what changes under the reader's
+/// hands come with the artifacts; anything else is this machine's.
+fn is_the_authors(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::PermissionDenied
+            | ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::InvalidFilename
+    )
 }
 
 fn is_absence(cause: &io::Error) -> bool {
@@ -200,90 +271,4 @@ fn kind_of_special(found: &Metadata) -> LoadProblemKind {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tree(files: &[(&str, usize)]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        for (path, length) in files {
-            let path = dir.path().join(path);
-            fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
-            fs::write(path, vec![b'x'; *length]).expect("a file");
-        }
-        dir
-    }
-
-    fn problems(loaded: &LoadedArtifacts) -> Vec<(&str, &LoadProblemKind)> {
-        loaded.problems.iter().map(|problem| (problem.path.as_str(), &problem.kind)).collect()
-    }
-
-    #[test]
-    fn only_the_layout_is_read() {
-        let dir = tree(&[
-            ("mec/M5/ledger/blocks/1.blk", 3),
-            ("mec/M4/other.json", 3),
-            ("META-GOVERNANCE-LOG.md", 2),
-            ("merkle/meta_M5.merk", 1),
-            ("README.md", 9),
-        ]);
-        let loaded = load(dir.path()).expect("readable");
-        let paths: Vec<&str> = loaded.files.keys().map(String::as_str).collect();
-        let expected =
-            ["META-GOVERNANCE-LOG.md", "mec/M5/ledger/blocks/1.blk", "merkle/meta_M5.merk"];
-        assert_eq!(paths, expected);
-        assert!(loaded.problems.is_empty());
-    }
-
-    #[test]
-    fn a_missing_directory_reads_as_empty() {
-        let loaded = load(Path::new("/dev/null/nothing")).expect("no host problem");
-        assert!(loaded.files.is_empty() && loaded.problems.is_empty());
-    }
-
-    #[test]
-    fn limits_stop_the_reading() {
-        let dir = tree(&[("mec/M5/a", 5), ("mec/M5/b", 6), ("mec/M5/c", 4), ("mec/M5/d", 4)]);
-        let limits = Limits { file_bytes: 5, files: 100, total_bytes: 10 };
-        let loaded = load_within(dir.path(), limits).expect("readable");
-        assert_eq!(loaded.files.len(), 2);
-        let expected = [
-            ("mec/M5/b", &LoadProblemKind::TooLarge { length: 6 }),
-            ("mec/M5/d", &LoadProblemKind::TooMany),
-        ];
-        assert_eq!(problems(&loaded), expected);
-        let few = Limits { files: 3, ..LIMITS };
-        let loaded = load_within(dir.path(), few).expect("readable");
-        assert_eq!(loaded.files.len(), 2);
-        assert_eq!(problems(&loaded), [("mec/M5", &LoadProblemKind::TooMany)]);
-    }
-
-    #[test]
-    fn depth_is_bounded_and_the_marker_is_named() {
-        let deep = format!("mec/M5/{}x", "d/".repeat(MAX_DEPTH + 1));
-        let dir = tree(&[(deep.as_str(), 1), (MARKER, 0)]);
-        let loaded = load(dir.path()).expect("readable");
-        assert!(loaded.files.is_empty());
-        let deepest = format!("mec/M5/{}d", "d/".repeat(MAX_DEPTH - 1));
-        let expected =
-            [(MARKER, &LoadProblemKind::Staging), (deepest.as_str(), &LoadProblemKind::Path)];
-        assert_eq!(problems(&loaded), expected);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_are_never_followed() {
-        let dir = tree(&[("elsewhere/x", 1)]);
-        let link = |target: &str, at: &str| {
-            std::os::unix::fs::symlink(dir.path().join(target), dir.path().join(at))
-                .expect("a link");
-        };
-        link("elsewhere", "mec");
-        link("elsewhere", "merkle");
-        link("elsewhere/x", "META-GOVERNANCE-LOG.md");
-        let loaded = load(dir.path()).expect("readable");
-        assert!(loaded.files.is_empty());
-        let expected = ["mec", "merkle", "META-GOVERNANCE-LOG.md"]
-            .map(|path| (path, &LoadProblemKind::Symlink));
-        assert_eq!(problems(&loaded), expected);
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@
 //! Thin by design: what decides anything lives in the libraries. Here are the disk, the terminal, the wall
 //! clock and the exit status.
 #![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
 
 mod bench;
 mod ci;
@@ -21,8 +22,10 @@ mod load;
 mod output;
 mod publish;
 mod simulate;
+mod usage;
 mod workspace;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -31,12 +34,17 @@ use cli::{Cli, Command};
 use failure::{Failure, USAGE};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(stop) => {
-            // Help and version are such stops too; whoever closed the pipe has seen enough of them.
+        Err(stop) if usage::is_help(&stop) => {
+            // Whoever closed the pipe has seen enough of it.
             let _ = stop.print();
             return if stop.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+        Err(stop) => {
+            output::note(&usage::message(&stop, &arguments));
+            return ExitCode::from(USAGE);
         }
     };
     run(&cli.command).unwrap_or_else(|failure| {

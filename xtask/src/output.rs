@@ -21,9 +21,31 @@ pub(crate) fn write(text: &str) -> io::Result<()> {
     }
 }
 
+/// Text that comes from elsewhere, such as a file's name: what would steer a terminal, break the line or turn
+/// its direction is shown as an escape.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_invisible(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Line separators, and the marks that reorder or hide what is around them.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
+}
+
 /// One line for people, on standard error, whoever listens.
 pub(crate) fn note(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", visible(line));
 }
 
 /// Columns of the terminal that standard output goes to.
@@ -90,6 +112,13 @@ fn longest_words(header: &[&str], rows: &[Vec<String>]) -> Vec<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_is_shown_steers_a_terminal() {
+        let hostile = "a\u{1b}[2J\nb\u{202e}c\u{9b}\u{7f}";
+        assert_eq!(visible(hostile), "a\\u{1b}[2J\\nb\\u{202e}c\\u{9b}\\u{7f}");
+        assert_eq!(visible("Grüße, 世界 'x' \"y\" \\z"), "Grüße, 世界 'x' \"y\" \\z");
+    }
 
     #[test]
     fn a_table_keeps_its_width_and_its_words() {

@@ -25,7 +25,7 @@ use thiserror::Error;
 use crate::interrupt;
 use staging::Staging;
 
-pub(crate) use layout::MARKER;
+pub(crate) use layout::{MARKER, manifest_paths};
 
 /// Why a run cannot be written.
 #[derive(Debug, Error)]

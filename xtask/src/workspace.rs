@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::output;
+
 /// Reference run, committed with the sources.
 const ARTIFACTS: &str = "artifacts";
 /// Every other run.
@@ -27,21 +29,34 @@ pub(crate) fn simulation(name: &str) -> PathBuf {
 
 /// A path as a person would type it: relative to the current directory where that is shorter.
 pub(crate) fn shown(path: &Path) -> String {
+    output::visible(&typed(path))
+}
+
+fn typed(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let relative = path.strip_prefix(&here).unwrap_or(path);
     let text = relative.to_string_lossy();
     if text.is_empty() { ".".to_owned() } else { text.into_owned() }
 }
 
-/// The same, quoted for a POSIX shell where it needs to be.
+/// The same, quoted for a shell where it needs to be.
 pub(crate) fn quoted(path: &Path) -> String {
-    let text = shown(path);
+    let text = typed(path);
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
     if !text.starts_with('-') && text.chars().all(plain) {
         return text;
     }
-    let inner = text.replace('\'', r"'\''");
-    if text.starts_with('-') { format!("'./{inner}'") } else { format!("'{inner}'") }
+    let text = if text.starts_with('-') { format!("./{text}") } else { text };
+    if output::visible(&text) == text {
+        return format!("'{}'", text.replace('\'', r"'\''"));
+    }
+    // Only this kind of quotes can spell what must not be printed.
+    let spell = |byte: u8| match byte {
+        b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+        b' '..=b'~' => char::from(byte).to_string(),
+        _ => format!("\\{byte:03o}"),
+    };
+    format!("$'{}'", text.bytes().map(spell).collect::<String>())
 }
 
 #[cfg(test)]
@@ -56,6 +71,8 @@ mod tests {
         assert_eq!(quoted(Path::new("-x")), "'./-x'");
         assert_eq!(quoted(Path::new("$(reboot)")), "'$(reboot)'");
         assert_eq!(quoted(Path::new("")), ".");
+        assert_eq!(quoted(Path::new("a\u{1b}'\n")), r"$'a\033\'\012'");
+        assert_eq!(shown(Path::new("a\u{1b}'\n")), r"a\u{1b}'\n");
     }
 
     #[test]

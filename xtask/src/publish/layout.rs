@@ -120,7 +120,7 @@ fn read_list(path: &Path) -> Option<String> {
 }
 
 /// The paths in a manifest of any version: older runs are replaced too.
-fn manifest_paths(text: &str) -> Vec<String> {
+pub(crate) fn manifest_paths(text: &str) -> Vec<String> {
     let Ok(value) = serde_json::from_str::<serde_json::Value>(text) else {
         return Vec::new();
     };

@@ -6,7 +6,10 @@
 )]
 
 mod cli;
+mod clippy_bans;
+mod gates;
 mod layers;
+mod readme;
 mod rfc_trace;
 mod tidy;
 mod tree;

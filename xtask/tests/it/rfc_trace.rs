@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use governance::audit::{Check, PERMITTED_GAPS};
+
 use crate::tree;
 
 /// Groups of rows and how many each has. The design card is the single row H.
@@ -19,6 +21,12 @@ fn row_ids() -> Vec<String> {
     numbered.chain(["H".to_owned()]).collect()
 }
 
+/// The commands of `cargo xtask`.
+const XTASKS: [&str; 4] = ["simulate", "compliance", "bench", "ci"];
+
+/// Nothing stands in this cell.
+const NONE: &str = "–";
+
 /// What is wrong with a trace. `text` reads a file of the tree, `exists` says whether a path is there.
 fn complaints(
     trace: &str,
@@ -34,7 +42,7 @@ fn complaints(
         if cells.first() == Some(&"row") || tree::is_rule(&cells) {
             continue;
         }
-        let [id, _sentence, path, _command, _check, test] = cells.as_slice() else {
+        let [id, _sentence, path, command, check, test] = cells.as_slice() else {
             found.push(format!("{} cells, 6 wanted: {line}", cells.len()));
             continue;
         };
@@ -43,12 +51,16 @@ fn complaints(
             None => found.push(format!("{id} is no row of the RFC")),
         }
         let (paths, tests) = (tree::quoted(path), tree::quoted(test));
-        if !path.contains(NOT_COVERED) && (paths.is_empty() || tests.is_empty()) {
+        let is_covered = !path.contains(NOT_COVERED);
+        if is_covered && (paths.is_empty() || tests.is_empty()) {
             found.push(format!("{id} names no path or no test"));
         }
         let gone = paths.iter().filter(|path| !exists(path));
         found.extend(gone.map(|path| format!("{id}: {path} does not exist")));
-        let untested = tests.iter().filter(|test| !has_test(test, &text));
+        let unknown = list(command).filter(|command| !is_command(command, &exists));
+        found.extend(unknown.map(|command| format!("{id}: no command {command}")));
+        found.extend(list(check).filter_map(check_complaint).map(|what| format!("{id}: {what}")));
+        let untested = tests.iter().filter(|test| !is_test(test, &text));
         found.extend(untested.map(|test| format!("{id}: no test {test}")));
     }
     let wrong = seen.iter().filter(|(_, count)| **count != 1);
@@ -56,11 +68,63 @@ fn complaints(
     found
 }
 
-/// Whether `file::function` names a function of that file.
-fn has_test(test: &str, text: impl Fn(&str) -> Option<String>) -> bool {
-    test.rsplit_once("::").is_some_and(|(file, function)| {
-        let definition = format!("fn {function}(");
-        text(file).is_some_and(|text| text.contains(&definition))
+/// The entries of a cell; none for a dash.
+fn list(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split(", ").map(str::trim).filter(|entry| *entry != NONE)
+}
+
+/// Whether this is, between backticks, a command that somebody can type at the root of the repository.
+fn is_command(command: &str, exists: impl Fn(&str) -> bool) -> bool {
+    let words = command.strip_prefix('`').and_then(|command| command.strip_suffix('`'));
+    let words: Vec<&str> = words.unwrap_or_default().split(' ').collect();
+    let is_crate = |name: &str| exists(&format!("crates/{name}/Cargo.toml"));
+    match words.as_slice() {
+        ["cargo", "xtask", name, ..] => XTASKS.contains(name),
+        ["cargo", "test", "-p", name] => is_crate(name) || *name == "xtask",
+        ["cargo", "run", "-p", name, "--example", example] => {
+            exists(&format!("crates/{name}/examples/{example}.rs"))
+        }
+        [script, ..] => script.starts_with("scripts/") && exists(script),
+        [] => false,
+    }
+}
+
+/// What is wrong with one entry of the check column: it is `all`, or an id of the audit, marked as not
+/// covered exactly when the audit says so.
+fn check_complaint(entry: &str) -> Option<String> {
+    if entry == "all" {
+        return None;
+    }
+    let suffix = format!(" ({NOT_COVERED})");
+    let bare = entry.strip_suffix(suffix.as_str());
+    let id = tree::quoted(bare.unwrap_or(entry)).concat();
+    let check = Check::ALL.iter().find(|check| check.id() == id);
+    let Some(check) = check.filter(|_| bare.unwrap_or(entry) == format!("`{id}`")) else {
+        return Some(format!("no check {entry}"));
+    };
+    let is_gap = PERMITTED_GAPS.iter().any(|(gap, _)| gap == check);
+    match (is_gap, bare.is_some()) {
+        (true, false) => Some(format!("{id} is {NOT_COVERED} in the audit")),
+        (false, true) => Some(format!("{id} is covered by the audit")),
+        _ => None,
+    }
+}
+
+/// Whether `file::function` names a test of that file: a function with `#[test]` among its attributes.
+fn is_test(test: &str, text: impl Fn(&str) -> Option<String>) -> bool {
+    let Some((text, function)) =
+        test.rsplit_once("::").and_then(|(file, function)| Some((text(file)?, function)))
+    else {
+        return false;
+    };
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let definition = format!("fn {function}(");
+    let definitions = (0..lines.len()).filter(|at| lines[*at].starts_with(&definition));
+    definitions.into_iter().any(|at| {
+        let above = lines[..at].iter().rev();
+        let mut attributes =
+            above.take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        attributes.any(|line| *line == "#[test]")
     })
 }
 
@@ -89,7 +153,9 @@ fn trace_with(rows: &[(&str, &str)]) -> String {
 }
 
 fn judge(trace: &str) -> Vec<String> {
-    let text = |path: &str| (path == "a.rs").then(|| "#[test]\nfn works() {}".to_owned());
+    let text = |path: &str| {
+        (path == "a.rs").then(|| "#[test]\n/// Why.\nfn works() {}\n\nfn helper() {}".to_owned())
+    };
     complaints(trace, |path| path == "a.rs", text)
 }
 
@@ -99,6 +165,9 @@ fn a_good_trace_is_accepted() {
     assert_eq!(judge(&trace_with(&[])), Vec::<String>::new());
     let gap = [("G4", "| G4 | s | NOT COVERED | – | – | – |")];
     assert_eq!(judge(&trace_with(&gap)), Vec::<String>::new());
+    let full = "| A1 | s | `a.rs` | `cargo xtask simulate --seed 7`, `cargo xtask ci` | `sig:strict`, \
+                `zk:proof_valid` (NOT COVERED) | `a.rs::works` |";
+    assert_eq!(judge(&trace_with(&[("A1", full)])), Vec::<String>::new());
 }
 
 #[test]
@@ -111,6 +180,39 @@ fn a_false_trace_is_refused() {
         ("A1", "| A1 | s | `a.rs` | – | – | `a.rs::wor` |", "A1: no test a.rs::wor"),
         ("A1", "| A1 | s | `a.rs` | – | – | `b.rs::works` |", "A1: no test b.rs::works"),
         ("A1", "| A1 | s | NOT COVERED | – | – | `a.rs::no` |", "A1: no test a.rs::no"),
+        ("A1", "| A1 | s | `a.rs` | – | – | `a.rs::helper` |", "A1: no test a.rs::helper"),
+        ("A1", "| A1 | s | `a.rs` | – | `x:y` | `a.rs::works` |", "A1: no check `x:y`"),
+        ("A1", "| A1 | s | `a.rs` | – | sig:strict | `a.rs::works` |", "A1: no check sig:strict"),
+        (
+            "A1",
+            "| A1 | s | `a.rs` | – | `sig:strict` (NOT COVERED) | `a.rs::works` |",
+            "A1: sig:strict is covered by the audit",
+        ),
+        (
+            "A1",
+            "| A1 | s | `a.rs` | – | `zk:proof_valid` | `a.rs::works` |",
+            "A1: zk:proof_valid is NOT COVERED in the audit",
+        ),
+        (
+            "A1",
+            "| A1 | s | `a.rs` | `cargo xtask polish` | – | `a.rs::works` |",
+            "A1: no command `cargo xtask polish`",
+        ),
+        (
+            "A1",
+            "| A1 | s | `a.rs` | cargo xtask ci | – | `a.rs::works` |",
+            "A1: no command cargo xtask ci",
+        ),
+        (
+            "A1",
+            "| A1 | s | `a.rs` | `cargo run -p x --example y` | – | `a.rs::works` |",
+            "A1: no command `cargo run -p x --example y`",
+        ),
+        (
+            "A1",
+            "| A1 | s | `a.rs` | `scripts/no` | – | `a.rs::works` |",
+            "A1: no command `scripts/no`",
+        ),
     ];
     for (row, line, expected) in cases {
         assert_eq!(judge(&trace_with(&[(row, line)])), [expected], "{line}");

@@ -26,6 +26,9 @@ const BANNED_EVERYWHERE: [&str; 12] = [
 /// Never in a crate's shipped code: clocks, and containers whose order differs between runs.
 const BANNED_IN_SOURCE: [&str; 4] = ["Instant::now", "SystemTime::now", "HashMap", "HashSet"];
 
+/// Never in a crate's shipped code, nor in the command line's: what is shown goes through one place.
+const BANNED_PRINTS: [&str; 4] = ["println!(", "print!(", "eprintln!(", "eprint!("];
+
 /// Never in a comment: promises, and examples that nobody compiles.
 const BANNED_IN_COMMENTS: [&str; 3] = ["FIXME", "XXX", "```ignore"];
 
@@ -80,8 +83,22 @@ fn banned(path: &str, text: &str) -> Vec<String> {
     if is_source {
         hits.extend(lines_with(&shipped, &BANNED_IN_SOURCE));
     }
+    if is_source || path.starts_with("xtask/src/") {
+        hits.extend(prints(&shipped));
+    }
     hits.sort_unstable();
     hits.into_iter().map(|(number, what)| format!("{path}:{number}: {what}")).collect()
+}
+
+/// The macros that print, each as a whole word.
+fn prints(text: &str) -> impl Iterator<Item = (usize, &'static str)> + '_ {
+    let hits = lines_with(text, &BANNED_PRINTS);
+    hits.filter(move |(number, what)| {
+        let line = text.lines().nth(number - 1).unwrap_or_default();
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        let mut found = line.match_indices(what);
+        found.any(|(at, _)| !line[..at].ends_with(is_part))
+    })
 }
 
 /// The text with all other lines blanked, so that line numbers stay.
@@ -124,6 +141,17 @@ fn lacking(files: &[String], text: impl Fn(&str) -> String) -> Vec<String> {
         let readme = format!("crates/{name}/README.md");
         if !files.contains(&readme) {
             found.push(format!("{readme} is missing"));
+        }
+        let below = |place: &str| {
+            let prefix = format!("crates/{name}/{place}/");
+            files.iter().filter(move |path| path.starts_with(&prefix) && path.ends_with(".rs"))
+        };
+        if below("examples").next().is_none() {
+            found.push(format!("crates/{name}/examples/ has no example"));
+        }
+        let has_tests = |path: &String| text(path).contains("#[test]");
+        if !below("tests").chain(below("src")).any(has_tests) {
+            found.push(format!("crates/{name} has no test"));
         }
         let library = format!("crates/{name}/src/lib.rs");
         if !files.contains(&library) {
@@ -173,6 +201,21 @@ fn every_ban_catches() {
 }
 
 #[test]
+fn only_examples_and_tests_print() {
+    for (path, expected) in [
+        ("crates/x/src/a.rs", 1),
+        ("xtask/src/a.rs", 1),
+        ("crates/x/examples/a.rs", 0),
+        ("crates/x/src/a/tests.rs", 0),
+    ] {
+        for print in BANNED_PRINTS {
+            let text = format!("//! Doc.\nfn f() {{ {print}\"x\") }}\n");
+            assert_eq!(complaints(path, &text).len(), expected, "{path}: {print}");
+        }
+    }
+}
+
+#[test]
 fn tests_may_hash_and_edges_may_know_the_time() {
     let text =
         "//! Doc.\nfn f() {}\n\n#[cfg(test)]\nmod tests {\n    use std::collections::HashMap;\n}\n";
@@ -210,11 +253,16 @@ fn shape_and_names_are_checked() {
 fn a_crate_that_lacks_something_is_named() {
     let files = ["crates/a/src/lib.rs", "crates/a/README.md", "crates/b/x.rs"].map(String::from);
     let expected = [
+        "crates/a/examples/ has no example",
+        "crates/a has no test",
         "crates/a/src/lib.rs: no #![forbid(unsafe_code)]",
         "crates/b/README.md is missing",
+        "crates/b/examples/ has no example",
+        "crates/b has no test",
         "crates/b/src/lib.rs is missing",
     ];
     assert_eq!(lacking(&files, |_| "//! Doc.\n".into()), expected);
-    let safe = "//! Doc.\n#![forbid(unsafe_code)]\n";
-    assert!(lacking(&files[..2], |_| safe.into()).is_empty());
+    let safe = "//! Doc.\n#![forbid(unsafe_code)]\n#[test]\n";
+    let whole = ["crates/a/src/lib.rs", "crates/a/README.md", "crates/a/examples/show.rs"];
+    assert!(lacking(&whole.map(String::from), |_| safe.into()).is_empty());
 }
