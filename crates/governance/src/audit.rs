@@ -36,6 +36,7 @@ pub use report::{CANNOT_DECIDE, CheckLine, Finding, Report, Verdict};
 pub use terms::{AggregationTerms, Terms};
 
 use self::report::{Place, Results};
+use crate::artifact::evaluation::EvaluationDifference;
 use crate::artifact::{self, LoadedArtifacts};
 use crate::trust::RootOfTrust;
 
@@ -131,8 +132,12 @@ fn check_evaluation(
 ) {
     let place = Place::file(artifact::EVALUATION);
     if let Some(evaluation) = &documents.evaluation {
-        let rows = evaluation.rows.len();
-        found.holds(Check::EvaluationAttested, &place, rows > 0, "at least one row", rows);
+        found.pass(Check::EvaluationAttested);
+        if let Some(EvaluationDifference { field, expected, found: got }) =
+            evaluation.first_difference()
+        {
+            found.fail(Check::EvaluationAttested, &Place::at(&place.file, field), expected, got);
+        }
         if let Some(replayed) = replayed.filter(|replayed| replayed.complete) {
             let applied = replayed.replay.epochs.len() as u64;
             found.same(
@@ -142,7 +147,7 @@ fn check_evaluation(
                 &evaluation.epochs,
             );
         }
-        let note = "signed by the artifact key; not recomputable from the ledger";
+        let note = "consistent in itself and signed by the artifact key; the measured costs are not recomputed";
         found.note(Check::EvaluationAttested, note);
     } else {
         found.fail(Check::EvaluationAttested, &place, "a readable evaluation", "none");

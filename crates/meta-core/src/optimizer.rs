@@ -26,7 +26,7 @@ const SAMPLED_FINALISTS: usize = 2;
 /// Incumbent, final mean, and the sampled ones.
 const FINALISTS: u64 = 2 + SAMPLED_FINALISTS as u64;
 /// Largest population accepted.
-const MAX_POPULATION: u32 = 1024;
+pub const MAX_POPULATION: u32 = 1024;
 
 /// Size and pace of one cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +136,17 @@ impl EvolutionSettings {
         FINALISTS * self.final_trials as u64
     }
 
-    fn validate(&self) -> Result<(), EvolveError> {
+    /// The least budget that pays for one generation and the final comparison, in workload evaluations.
+    #[must_use]
+    pub const fn least_evaluations(&self) -> u64 {
+        self.per_generation().saturating_add(self.per_final())
+    }
+
+    /// Whether [`evolve`] would accept the settings, so that a bad file is refused before any work is done.
+    ///
+    /// # Errors
+    /// [`EvolveError`] naming the first setting out of range.
+    pub fn validate(&self) -> Result<(), EvolveError> {
         if !(4..=MAX_POPULATION).contains(&self.population) {
             return Err(EvolveError::Population { found: self.population, limit: MAX_POPULATION });
         }
@@ -150,7 +160,7 @@ impl EvolutionSettings {
         if self.min_gain_permille >= 1000 {
             return Err(EvolveError::Gain { found: self.min_gain_permille });
         }
-        let needed = self.per_generation() + self.per_final();
+        let needed = self.least_evaluations();
         if self.evaluations < needed {
             return Err(EvolveError::Evaluations { evaluations: self.evaluations, needed });
         }

@@ -6,6 +6,10 @@ use std::error::Error;
 use simulator::FederationSimulator;
 use simulator::scenario::Scenario;
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an example is a program: its arguments are its input"
+)]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let name = arguments.next().unwrap_or_else(|| "baseline".to_owned());

@@ -3,8 +3,7 @@
 //! Every genome meets the same trial seeds. Costs are permille of what the published solver needs, so the
 //! published default stands near 1000 and lower is better.
 
-use core::cmp::Ordering;
-
+use governance::artifact::evaluation::RowKind;
 use governance::artifact::{Evaluation, EvaluationRow, FamilyCost};
 use meta_core::genome::{Genome, GenomeError, GenomeSchema};
 use meta_core::optimizer::{EvolveError, evolve};
@@ -15,16 +14,6 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::scenario::{Scenario, Workloads};
-
-/// Labels of the rows, in their order.
-pub const LABELS: [&str; 6] = [
-    "start genome",
-    "sites alone, mean",
-    "sites alone, median site",
-    "sites alone, best site",
-    "federated",
-    "published TabuCol default",
-];
 
 /// Why a table cannot be made.
 #[derive(Debug, Error)]
@@ -66,84 +55,51 @@ pub fn evolve_alone(
     sites.par_iter().enumerate().map(alone).collect()
 }
 
-/// Measures the rows of the table. The lone sites are shown as their mean and as two single sites, because
-/// one site that learnt something useless elsewhere moves a mean a long way.
+/// Genomes that [`evaluate`] measures for this many lone sites: theirs, and the start, the federation's and
+/// the published one.
+pub const fn measured_genomes(sites: u64) -> u64 {
+    sites + 3
+}
+
+/// Measures the rows of the table; `done` is called after each of [`measured_genomes`].
 pub fn evaluate(
     scenario: &Scenario,
     seed: u64,
     schema: &GenomeSchema,
     workloads: &Workloads,
-    alone: &[Genome],
-    federated: &Genome,
+    (alone, federated): (&[Genome], &Genome),
+    done: impl Fn(),
 ) -> Result<Evaluation, EvaluationError> {
     let trials = scenario.document().learning.held_out_trials;
-    let measure = |genome: &Genome| costs(genome, seed, trials, &workloads.held_out);
-    let mut lone = alone.iter().map(measure).collect::<Result<Vec<Costs>, _>>()?;
-    lone.sort();
-    let families = workloads.held_out.len();
-    let columns = [
-        measure(&Genome::start(schema))?,
-        mean(&lone, families),
-        lone.get(lone.len() / 2).cloned().unwrap_or_default(),
-        lone.first().cloned().unwrap_or_default(),
-        measure(federated)?,
-        measure(&published_default(schema)?)?,
-    ];
-    let names = || workloads.held_out.iter().map(|(family, _)| family.name());
-    let rows: Vec<EvaluationRow> =
-        LABELS.iter().zip(&columns).map(|(label, costs)| costs.row(label, names())).collect();
-    let sentence = sentence(&columns);
-    Ok(Evaluation::new(scenario.document().epochs, rows, sentence))
-}
-
-/// Costs of one genome in permille: the mean over the families, then each family.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Costs {
-    mean: u64,
-    families: Vec<u64>,
-}
-
-impl Costs {
-    fn of(families: Vec<u64>) -> Self {
-        let sum: u64 = families.iter().sum();
-        Self { mean: sum / (families.len() as u64).max(1), families }
+    let measure = |genome: &Genome| {
+        let costs = costs(genome, seed, trials, &workloads.held_out);
+        done();
+        costs
+    };
+    let mut rows = vec![EvaluationRow::new(RowKind::Start, measure(&Genome::start(schema))?)];
+    for (site, genome) in scenario.document().sites.iter().zip(alone) {
+        rows.push(EvaluationRow::alone(site.name.as_str(), measure(genome)?));
     }
-
-    fn row<'n>(&self, label: &str, names: impl Iterator<Item = &'n str>) -> EvaluationRow {
-        let permille = |cost: u64| u32::try_from(cost).unwrap_or(u32::MAX);
-        let families = names.zip(&self.families).map(|(family, cost)| FamilyCost {
-            family: family.to_owned(),
-            cost_permille: permille(*cost),
-        });
-        EvaluationRow {
-            label: label.to_owned(),
-            cost_permille: permille(self.mean),
-            families: families.collect(),
-        }
-    }
+    rows.push(EvaluationRow::new(RowKind::Federated, measure(federated)?));
+    let published = measure(&published_default(schema)?)?;
+    rows.push(EvaluationRow::new(RowKind::Published, published));
+    Ok(Evaluation::new(scenario.document().epochs, rows))
 }
 
+/// Costs of one genome in every family.
 fn costs(
     genome: &Genome,
     seed: u64,
     trials: u32,
     held_out: &[(Family, ColoringWorkload)],
-) -> Result<Costs, EvaluationError> {
+) -> Result<Vec<FamilyCost>, EvaluationError> {
     let one = |(family, workload): &(Family, ColoringWorkload)| {
-        cost(genome, seed, trials, *family, workload)
+        let cost = cost(genome, seed, trials, *family, workload)?;
+        let cost_permille = u32::try_from(cost).unwrap_or(u32::MAX);
+        Ok(FamilyCost { family: family.name().to_owned(), cost_permille })
     };
     let families: Vec<_> = held_out.par_iter().map(one).collect();
-    Ok(Costs::of(families.into_iter().collect::<Result<_, _>>()?))
-}
-
-/// The mean over several genomes, family by family.
-fn mean(all: &[Costs], families: usize) -> Costs {
-    let count = (all.len() as u64).max(1);
-    let family = |index: usize| {
-        let total: u64 = all.iter().filter_map(|costs| costs.families.get(index)).sum();
-        total / count
-    };
-    Costs::of((0..families).map(family).collect())
+    families.into_iter().collect()
 }
 
 /// Mean cost per instance and trial.
@@ -162,58 +118,4 @@ fn cost(
         total = total.saturating_add(evaluation.cost.permille());
     }
     Ok(total / (u64::from(trials) * workload.instances().len() as u64).max(1))
-}
-
-/// Says in one sentence what the figures show, whichever way they fall.
-fn sentence(columns: &[Costs; 6]) -> String {
-    let [start, mean, median, best, federated, published] =
-        columns.each_ref().map(|costs| costs.mean);
-    let against = |name: &str, other: u64| {
-        let other_or_one = other.max(1);
-        match federated.cmp(&other) {
-            Ordering::Less => {
-                format!("{}% cheaper than {name}", (other - federated) * 100 / other_or_one)
-            }
-            Ordering::Equal => format!("as cheap as {name}"),
-            Ordering::Greater => {
-                format!("{}% dearer than {name}", (federated - other) * 100 / other_or_one)
-            }
-        }
-    };
-    format!(
-        "On instances nobody trained on, the federated genome is {}, {}, {}, {} and {}.",
-        against("the untuned start", start),
-        against("the sites alone on average", mean),
-        against("the median site alone", median),
-        against("the luckiest site alone", best),
-        against("the published default", published),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_sentence_follows_the_figures_whichever_way_they_fall() {
-        let columns =
-            [2000, 1500, 900, 800, 1000, 1000].map(|mean| Costs { mean, families: vec![mean] });
-        let sentence = sentence(&columns);
-        for part in [
-            "50% cheaper than the untuned start",
-            "33% cheaper than the sites alone on average",
-            "11% dearer than the median site alone",
-            "25% dearer than the luckiest site alone",
-            "as cheap as the published default",
-        ] {
-            assert!(sentence.contains(part), "{sentence}");
-        }
-    }
-
-    #[test]
-    fn a_mean_is_taken_family_by_family() {
-        let all = [vec![1, 10], vec![3, 30]].map(Costs::of);
-        assert_eq!(mean(&all, 2), Costs { mean: 11, families: vec![2, 20] });
-        assert_eq!(mean(&[], 2), Costs { mean: 0, families: vec![0, 0] });
-    }
 }

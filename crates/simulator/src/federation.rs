@@ -1,12 +1,10 @@
 //! `FederationSimulator`: a scenario and a seed in, a signed run out.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use federation_proto::{Digest, FederatedEpoch, LogicalTime, Name, NodeFingerprint};
-use governance::artifact::{
-    ArtifactSet, AssembleError, Evaluation, RunInputs, ScenarioRecord, assemble,
-};
+use governance::artifact::{ArtifactSet, AssembleError, Evaluation, RunInputs, assemble};
 use governance::epoch_result::{accepted_updates, epoch_bases, session_bindings};
 use governance::participant::Membership;
 use meta_core::genome::{GenomeSchema, SchemaError};
@@ -15,26 +13,28 @@ use meta_core::meta::federated::{
     ValidFederationConfig, federated_meta_cycle,
 };
 use meta_core::meta_state::{ApplyError, MetaState};
+use meta_core::optimizer::EvolutionSettings;
 use meta_core::rng::Stream;
 use meta_core::workload::coloring::{self, ColoringWorkload};
 use thiserror::Error;
 
-use crate::evaluation::{EvaluationError, evaluate, evolve_alone};
-use crate::founding::{Founding, FoundingError};
+use crate::evaluation::{EvaluationError, evaluate, evolve_alone, measured_genomes};
+use crate::founding::{Founding, FoundingError, scenario_record};
 use crate::keys::KeyRing;
 use crate::ordering::{PortError, SimulatedOrdering};
 use crate::scenario::{Scenario, Workloads, WorkloadsError};
-use crate::world::{World, WorldError};
+use crate::watched::WatchedSite;
+use crate::world::{NodeView, World, WorldError};
 
 /// Longest wait for one step of the ledger, in milliseconds of logical time.
 const PATIENCE_MS: u64 = 600_000;
 
-/// How far a run has come, in local cycles.
+/// How far a run has come, in local cycles and in measured genomes, which cost about as much.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Cycles done.
+    /// Steps done.
     pub done: u64,
-    /// Cycles in all.
+    /// Steps in all.
     pub total: u64,
     /// What is going on.
     pub what: String,
@@ -102,7 +102,7 @@ pub enum SimulationError {
         /// Which.
         site: Name,
         /// Why.
-        cause: Box<SiteError>,
+        cause: Arc<SiteError>,
     },
     /// An epoch did not complete.
     #[error("epoch {epoch}: {cause}")]
@@ -135,6 +135,7 @@ pub struct FederationSimulator {
     schema: GenomeSchema,
     workloads: Workloads,
     founding: Founding,
+    evolution: EvolutionSettings,
     tapped: bool,
 }
 
@@ -158,7 +159,8 @@ impl FederationSimulator {
         let schema = coloring::schema()?;
         let workloads = scenario.document().workloads(seed, files)?;
         let founding = Founding::of(&scenario, seed, schema.clone(), &keys)?;
-        Ok(Self { scenario, seed, keys, schema, workloads, founding, tapped: false })
+        let evolution = scenario.evolution();
+        Ok(Self { scenario, seed, keys, schema, workloads, founding, evolution, tapped: false })
     }
 
     /// Keeps every frame of the run in [`SimulationRun::tapped`].
@@ -173,13 +175,32 @@ impl FederationSimulator {
         &self,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<SimulationRun, SimulationError> {
-        let mut world = World::new(&self.scenario, self.seed, &self.founding, &self.keys)?;
+        self.run_and_inspect(progress).0
+    }
+
+    /// As [`FederationSimulator::run`], with every node's view of the ledger at the end, also of a run that
+    /// failed.
+    pub fn run_and_inspect(
+        &self,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> (Result<SimulationRun, SimulationError>, Vec<NodeView>) {
+        match World::new(&self.scenario, self.seed, &self.founding, &self.keys) {
+            Ok(mut world) => (self.run_in(&mut world, progress), world.views()),
+            Err(cause) => (Err(cause.into()), Vec::new()),
+        }
+    }
+
+    fn run_in(
+        &self,
+        world: &mut World,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<SimulationRun, SimulationError> {
         if self.tapped {
             world.tap();
         }
-        let (state, epochs) = self.evolve_together(&mut world, progress)?;
+        let (state, epochs) = self.evolve_together(world, progress)?;
         let evaluation = self.measure(&state, progress)?;
-        let artifacts = self.artifacts(&world, &evaluation)?;
+        let artifacts = self.artifacts(world, &evaluation)?;
         let (frames, bytes) = world.traffic();
         Ok(SimulationRun {
             artifacts,
@@ -194,9 +215,14 @@ impl FederationSimulator {
         })
     }
 
-    /// Local cycles of the whole run: the federation's and the lone sites'.
-    fn total_cycles(&self) -> u64 {
-        2 * self.scenario.document().epochs * self.scenario.document().sites.len() as u64
+    /// Local cycles of the federation, and of the lone sites again.
+    fn cycles(&self) -> u64 {
+        self.scenario.document().epochs * self.scenario.document().sites.len() as u64
+    }
+
+    /// Steps of the whole run: both sets of cycles and the measurement of the table.
+    fn total_steps(&self) -> u64 {
+        2 * self.cycles() + measured_genomes(self.scenario.document().sites.len() as u64)
     }
 
     fn evolve_together(
@@ -225,7 +251,7 @@ impl FederationSimulator {
         for epoch in 1..=document.epochs {
             let done = (epoch - 1) * document.sites.len() as u64;
             let what = format!("epoch {epoch} of {}", document.epochs);
-            progress(Progress { done, total: self.total_cycles(), what });
+            progress(Progress { done, total: self.total_steps(), what });
             let executor = world.exporter().ok_or(SimulationError::NoExporter)?.executor();
             let sessions = session_bindings(executor.state(), executor.ledger());
             let bases = epoch_bases(executor.state());
@@ -238,8 +264,19 @@ impl FederationSimulator {
                 bases: &bases,
                 accepted: &accepted,
             };
-            let mut port = SimulatedOrdering { world, sites: &speeds, patience_ms: PATIENCE_MS };
+            let expected = sites.len();
+            let mut port = SimulatedOrdering {
+                world,
+                sites: &speeds,
+                epoch: FederatedEpoch::new(epoch),
+                patience_ms: PATIENCE_MS,
+                expected,
+            };
             let cycle = federated_meta_cycle(&federation, &mut sites, &state, &mut port);
+            // A site's own cause goes before what its absence led to.
+            if let Some((site, cause)) = sites.iter_mut().find_map(WatchedSite::failure) {
+                return Err(SimulationError::Site { site, cause });
+            }
             let cycle = cycle.map_err(|cause| SimulationError::Cycle {
                 epoch: FederatedEpoch::new(epoch),
                 cause: Box::new(cause),
@@ -262,7 +299,7 @@ impl FederationSimulator {
             schema: self.schema.clone(),
             rule: policy.rule(),
             max_staleness: policy.document().aggregation.max_staleness,
-            evolution: self.scenario.evolution(),
+            evolution: self.evolution,
         };
         Ok(config.validate(&self.founding.rules.roster)?)
     }
@@ -277,7 +314,10 @@ impl FederationSimulator {
     }
 
     /// The sites that have a session, each with its private workload.
-    fn sites(&self, world: &World) -> Result<Vec<Site<ColoringWorkload>>, SimulationError> {
+    fn sites(
+        &self,
+        world: &World,
+    ) -> Result<Vec<WatchedSite<Site<ColoringWorkload>>>, SimulationError> {
         let specs = self.scenario.document().sites.iter().zip(&self.workloads.sites);
         let mut sites = Vec::new();
         for (spec, workload) in specs {
@@ -296,13 +336,12 @@ impl FederationSimulator {
             let parts: [&[u8]; 2] = [&self.seed.to_le_bytes(), name.as_bytes()];
             let secret_seed = Stream::new("simulator/site-secret", &parts).bytes32();
             let state = MetaState::initial(&self.schema);
-            let evolution = self.scenario.evolution();
-            let site = Site::new(identity, workload.clone(), evolution, secret_seed, state);
+            let site = Site::new(identity, workload.clone(), self.evolution, secret_seed, state);
             let site = site.map_err(|cause| SimulationError::Site {
                 site: spec.name.clone(),
-                cause: Box::new(cause),
+                cause: Arc::new(cause),
             })?;
-            sites.push(site);
+            sites.push(WatchedSite::new(spec.name.clone(), site));
         }
         Ok(sites)
     }
@@ -313,19 +352,24 @@ impl FederationSimulator {
         state: &MetaState,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Evaluation, SimulationError> {
-        let (half, total) = (self.total_cycles() / 2, self.total_cycles());
-        let done = AtomicU64::new(half);
-        let progress = std::sync::Mutex::new(progress);
-        let report = || {
-            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            if let Ok(mut progress) = progress.lock() {
-                progress(Progress { done, total, what: "each site alone, to compare".to_owned() });
+        let (half, total) = (self.cycles(), self.total_steps());
+        // Counted under the lock, so that steps are told in their order, whichever thread made them.
+        let progress = Mutex::new((half, progress));
+        let report = |what: &str| {
+            if let Ok(mut guard) = progress.lock() {
+                let (done, progress) = &mut *guard;
+                *done += 1;
+                progress(Progress { done: *done, total, what: what.to_owned() });
             }
         };
         let sites = &self.workloads.sites;
-        let alone = evolve_alone(&self.scenario, self.seed, &self.schema, sites, report)?;
+        let learnt = || report("each site alone, to compare");
+        let alone = evolve_alone(&self.scenario, self.seed, &self.schema, sites, learnt)?;
         let federated = state.genome(&self.schema)?;
-        Ok(evaluate(&self.scenario, self.seed, &self.schema, &self.workloads, &alone, &federated)?)
+        let genomes = (alone.as_slice(), &federated);
+        let measured = || report("measuring on held-out instances");
+        let (scenario, schema) = (&self.scenario, &self.schema);
+        Ok(evaluate(scenario, self.seed, schema, &self.workloads, genomes, measured)?)
     }
 
     fn artifacts(
@@ -334,11 +378,7 @@ impl FederationSimulator {
         evaluation: &Evaluation,
     ) -> Result<ArtifactSet, SimulationError> {
         let exporter = world.exporter().ok_or(SimulationError::NoExporter)?;
-        let scenario = ScenarioRecord {
-            name: self.scenario.document().name.to_string(),
-            seed: self.seed,
-            digest: self.scenario.digest(),
-        };
+        let scenario = scenario_record(&self.scenario, self.seed);
         let inputs = RunInputs {
             genesis: &self.founding.genesis,
             policy: self.scenario.policy(),
@@ -352,3 +392,6 @@ impl FederationSimulator {
         Ok(assemble(&inputs)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

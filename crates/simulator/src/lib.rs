@@ -16,8 +16,9 @@ pub mod founding;
 pub mod keys;
 mod ordering;
 pub mod scenario;
+mod watched;
 mod world;
 
 pub use federation::{EpochReport, FederationSimulator, Progress, SimulationError, SimulationRun};
 pub use ordering::PortError;
-pub use world::WorldError;
+pub use world::{NodeView, WorldError};

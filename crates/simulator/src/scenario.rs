@@ -1,9 +1,8 @@
 //! Scenarios: commented TOML files that say who takes part and what happens.
 
+mod check;
 mod instances;
 mod library;
-
-use std::collections::BTreeSet;
 
 use federation_proto::genesis::SiteRole;
 use federation_proto::{Digest, HashDomain, Name};
@@ -21,6 +20,10 @@ pub const MAX_SCENARIO_BYTES: usize = 256 << 10;
 pub const MAX_EPOCHS: u64 = 1000;
 /// Most sites or validators.
 pub const MAX_NODES: usize = 256;
+/// Longest delay in milliseconds, far below the 600 s of logical time that the simulator waits for a step of
+/// the ledger. With twice as much on every link the agents' retries overtake the answers to what they
+/// repeat, and sessions never open.
+pub const MAX_DELAY_MS: u64 = 1_000;
 
 /// A scenario as written.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -169,8 +172,65 @@ pub enum ScenarioError {
         /// Most allowed.
         most: u64,
     },
-    /// A range whose end is before its start.
-    #[error("scenario network.{field} starts at {0} and ends at {1}", .range[0], .range[1])]
+    /// A number of a site out of range.
+    #[error("scenario site {site}: {field} is {value}, must be {least} to {most}")]
+    SiteRange {
+        /// The site.
+        site: Name,
+        /// Which field.
+        field: &'static str,
+        /// Its value.
+        value: u64,
+        /// Least allowed.
+        least: u64,
+        /// Most allowed.
+        most: u64,
+    },
+    /// One generation and the final comparison need more evaluations than a cycle may have.
+    #[error(
+        "scenario learning.population {population} × trials {trials} + 4 × final_trials {final_trials} are {least} evaluations, the limit is 1000000"
+    )]
+    Generation {
+        /// Candidates of a generation.
+        population: u32,
+        /// Evaluations of each.
+        trials: u32,
+        /// Evaluations of each of four finalists.
+        final_trials: u32,
+        /// Evaluations in all.
+        least: u64,
+    },
+    /// The optimiser refuses the settings.
+    #[error("scenario learning: {0}")]
+    Learning(String),
+    /// More epochs than a session lasts.
+    #[error(
+        "scenario epochs is {epochs}, the policy's admission.session_epochs is {session_epochs}: sites do not renew their sessions yet, so take at most that many epochs"
+    )]
+    SessionEpochs {
+        /// Epochs of the run.
+        epochs: u64,
+        /// Epochs of a session.
+        session_epochs: u64,
+    },
+    /// One family is to be measured twice.
+    #[error("scenario held_out names family {0:?} twice")]
+    HeldOutTwice(String),
+    /// A file outside the directory of the scenario.
+    #[error(
+        "scenario site {site}: dimacs path {path:?} must be relative to the scenario file and without \"..\""
+    )]
+    Path {
+        /// The site.
+        site: Name,
+        /// The path.
+        path: String,
+    },
+    /// A range whose end is before its start, or that is too long.
+    #[error(
+        "scenario network.{field} is [{0}, {1}], must be two rising numbers of at most {MAX_DELAY_MS} ms",
+        .range[0], .range[1]
+    )]
     Delay {
         /// Which range.
         field: &'static str,
@@ -180,9 +240,23 @@ pub enum ScenarioError {
     /// One name stands twice.
     #[error("scenario name {0} is used twice")]
     SharedName(Name),
-    /// A fault names nobody.
-    #[error("scenario faults name {0}, which is not in the scenario")]
-    UnknownFaulty(Name),
+    /// A fault names nobody of its role.
+    #[error("scenario faults.{field} names {name}, which is no {role} (there are: {known})")]
+    UnknownFaulty {
+        /// Which list.
+        field: &'static str,
+        /// The name.
+        name: Name,
+        /// What it must be.
+        role: &'static str,
+        /// Those there are.
+        known: String,
+    },
+    /// The primary says nothing, so nothing is ever ordered.
+    #[error(
+        "scenario faults.silent_validators names {0}: the primary of view 0 is silent and view changes are not built yet"
+    )]
+    SilentPrimary(Name),
     /// No such policy is shipped.
     #[error("scenario policy {0} is not shipped; \"baseline\" is")]
     UnknownPolicy(Name),
@@ -221,13 +295,24 @@ impl Scenario {
             return Err(ScenarioError::UnknownPolicy(document.policy));
         }
         let policy = Policy::parse(governance::policy::BASELINE_POLICY.as_bytes())?;
-        Ok(Self { document, policy, digest: Digest::of(HashDomain::Scenario, bytes) })
+        let digest = Digest::of(HashDomain::Scenario, bytes);
+        Self { document, policy, digest }.within_a_session()
     }
 
     /// The same scenario with another number of epochs.
     pub fn with_epochs(mut self, epochs: u64) -> Result<Self, ScenarioError> {
         self.document.epochs = epochs;
         self.document.check()?;
+        self.within_a_session()
+    }
+
+    /// A site whose session ends is heard no more: better refused now than stuck later.
+    fn within_a_session(self) -> Result<Self, ScenarioError> {
+        let epochs = self.document.epochs;
+        let session_epochs = self.policy.document().admission.session_epochs;
+        if epochs > session_epochs {
+            return Err(ScenarioError::SessionEpochs { epochs, session_epochs });
+        }
         Ok(self)
     }
 
@@ -248,73 +333,20 @@ impl Scenario {
 
     /// The settings of a local cycle.
     pub fn evolution(&self) -> EvolutionSettings {
-        let learning = &self.document.learning;
-        EvolutionSettings {
-            evaluations: learning.evaluations,
-            population: learning.population,
-            trials: learning.trials,
-            final_trials: learning.final_trials,
-            sigma_permille: learning.sigma_permille,
-            work_limit: learning.work_limit,
-            min_gain_permille: learning.min_gain_permille,
-        }
+        self.document.learning.evolution()
     }
 }
 
-impl ScenarioDocument {
-    fn check(&self) -> Result<(), ScenarioError> {
-        if self.schema_version != 1 {
-            return Err(ScenarioError::Version(self.schema_version));
-        }
-        let most_nodes = MAX_NODES as u64;
-        let ranges = [
-            ("epochs", self.epochs, 1, MAX_EPOCHS),
-            ("validators (count)", self.validators.len() as u64, 4, most_nodes),
-            ("held_out (count)", self.held_out.len() as u64, 1, 64),
-            ("sites (count)", self.sites.len() as u64, 1, most_nodes),
-            ("learning.held_out_trials", u64::from(self.learning.held_out_trials), 1, 10_000),
-            ("learning.evaluations", self.learning.evaluations, 1, 1_000_000),
-        ];
-        let per_site = self.sites.iter().flat_map(|site| {
-            [
-                ("sites.work_per_ms", site.work_per_ms, 1, u64::MAX),
-                ("sites.instances (count)", site.instances.len() as u64, 1, 64),
-            ]
-        });
-        for (field, value, least, most) in ranges.into_iter().chain(per_site) {
-            if value < least || value > most {
-                return Err(ScenarioError::Range { field, value, least, most });
-            }
-        }
-        let delays = [
-            ("same_region_ms", self.network.same_region_ms),
-            ("cross_region_ms", self.network.cross_region_ms),
-            ("disk_ms", self.network.disk_ms),
-        ];
-        for (field, range) in delays {
-            if range[0] > range[1] || range[1] > 3_600_000 {
-                return Err(ScenarioError::Delay { field, range });
-            }
-        }
-        self.check_names()
-    }
-
-    fn check_names(&self) -> Result<(), ScenarioError> {
-        let governors = GOVERNORS.iter().filter_map(|name| Name::new(*name).ok());
-        let mut names: BTreeSet<Name> = governors.collect();
-        let nodes = self.validators.iter().map(|node| &node.name);
-        for name in nodes.chain(self.sites.iter().map(|site| &site.name)) {
-            if !names.insert(name.clone()) {
-                return Err(ScenarioError::SharedName(name.clone()));
-            }
-        }
-        let Faults { silent_validators, silent_governors, unsigning_governors, silent_sites } =
-            &self.faults;
-        let governors = silent_governors.iter().chain(unsigning_governors);
-        let mut faulty = silent_validators.iter().chain(governors).chain(silent_sites);
-        match faulty.find(|name| !names.contains(name)) {
-            Some(name) => Err(ScenarioError::UnknownFaulty(name.clone())),
-            None => Ok(()),
+impl Learning {
+    fn evolution(&self) -> EvolutionSettings {
+        EvolutionSettings {
+            evaluations: self.evaluations,
+            population: self.population,
+            trials: self.trials,
+            final_trials: self.final_trials,
+            sigma_permille: self.sigma_permille,
+            work_limit: self.work_limit,
+            min_gain_permille: self.min_gain_permille,
         }
     }
 }

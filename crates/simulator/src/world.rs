@@ -8,14 +8,16 @@ mod queue;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use consensus_pbft::{ReplicaError, ReplicaId, Settings, SettingsError};
+use consensus_pbft::{ReplicaId, Settings, SettingsError};
 use federation_proto::codec::Canonical;
-use federation_proto::{Digest, LogicalTime, Name, SecretKey};
+use federation_proto::{Digest, Height, LogicalTime, Name, SecretKey};
+use governance::executor::Executor;
 use governance::follower::{Follower, FollowerRefusal};
 use governance::governor::{Governor, GovernorRefusal};
+use governance::machine::Phase;
 use governance::participant::{Participant, ParticipantInput};
 use governance::validator::{
-    DurableToken, Validator, ValidatorEffect, ValidatorInput, ValidatorKeys,
+    DurableToken, Validator, ValidatorEffect, ValidatorError, ValidatorInput, ValidatorKeys,
 };
 use governance::wire::{Frame, Outgoing, Recipient};
 use meta_core::rng::Stream;
@@ -59,15 +61,28 @@ pub(crate) struct World {
     refusals: Vec<String>,
 }
 
+/// How a node sees the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeView {
+    /// The validator, site or governor.
+    pub node: Name,
+    /// Height of its ledger.
+    pub height: Height,
+    /// Whether an aggregate is decided and waits for its sign-off.
+    pub awaits_signoff: bool,
+    /// Hash of its meta state.
+    pub state_hash: Digest,
+}
+
 /// Why a world stopped.
 #[derive(Debug, Error)]
 pub enum WorldError {
     /// Replica settings are refused.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// A replica is refused.
+    /// A validator is refused.
     #[error(transparent)]
-    Replica(#[from] ReplicaError),
+    Validator(#[from] ValidatorError),
     /// A validator halted.
     #[error("{validator} halted at {at} ms: {cause}")]
     Halted {
@@ -267,6 +282,20 @@ impl World {
     /// Whether nothing a node sends arrives.
     pub(crate) fn is_silent(&self, name: &Name) -> bool {
         self.network.is_silent(name)
+    }
+
+    /// Every validator's, site's and governor's view, in this order.
+    pub(crate) fn views(&self) -> Vec<NodeView> {
+        let validators = self.validators.iter().map(|(name, node)| (name, node.executor()));
+        let sites = self.sites.iter().map(|(name, node)| (name, node.follower().executor()));
+        let desks = self.governors.iter().map(|(name, node)| (name, node.follower().executor()));
+        let view = |(name, executor): (&Name, &Executor)| NodeView {
+            node: name.clone(),
+            height: executor.ledger().head().height,
+            awaits_signoff: matches!(executor.state().phase(), Phase::Aggregated { .. }),
+            state_hash: executor.state().meta().hash(),
+        };
+        validators.chain(sites).chain(desks).map(view).collect()
     }
 
     /// Lets a site submit an update at a time.

@@ -39,7 +39,7 @@ pub(super) fn measure() -> Result<Vec<Row>, BenchError> {
     let cycles = mark.elapsed_ms();
     let mark = Mark::now();
     let start = Genome::start(&schema);
-    let table = evaluate(&scenario, SEED, &schema, &workloads, &alone, &start)?;
+    let table = evaluate(&scenario, SEED, &schema, &workloads, (&alone, &start), || ())?;
     let evaluation = mark.elapsed_ms();
     // Neither may be optimised away.
     std::hint::black_box((run, table));

@@ -72,26 +72,26 @@ impl Report<'_> {
         text
     }
 
-    /// Genomes across and families down; on a narrow terminal, only the mean of each genome.
+    /// Genomes down; across, their mean and their families. A narrow terminal shows only the means.
     fn table(&self, width: u16) -> String {
         let rows = &self.run.evaluation.rows;
-        let labels = rows.iter().map(|row| row.label.as_str());
-        let header: Vec<&str> = ["family"].into_iter().chain(labels).collect();
         let families = rows.first().map(|row| row.families.as_slice()).unwrap_or_default();
-        let mut lines: Vec<Vec<String>> = Vec::new();
-        for (index, cost) in families.iter().enumerate() {
-            let costs = rows.iter().map(|row| row.families.get(index));
-            let costs = costs.map(|cost| cost.map_or(0, |cost| cost.cost_permille).to_string());
-            lines.push([cost.family.clone()].into_iter().chain(costs).collect());
-        }
-        let means = rows.iter().map(|row| row.cost_permille.to_string());
-        lines.push(["all families".to_owned()].into_iter().chain(means).collect());
+        // A blank lets a name wrap: eight families then fit into the 100 columns of a pipe.
+        let names: Vec<String> =
+            families.iter().map(|cost| cost.family.replace('_', " ")).collect();
+        let names = names.iter().map(String::as_str);
+        let header: Vec<&str> = ["genome", "all families"].into_iter().chain(names).collect();
+        let line = |row: &EvaluationRow| -> Vec<String> {
+            let costs = row.families.iter().map(|cost| cost.cost_permille);
+            let costs = [row.cost_permille].into_iter().chain(costs).map(|cost| cost.to_string());
+            [row.label.clone()].into_iter().chain(costs).collect()
+        };
+        let lines: Vec<Vec<String>> = rows.iter().map(line).collect();
         if output::narrowest(&header, &lines) <= width {
             return output::table(&header, &lines, width);
         }
-        let mean = |row: &EvaluationRow| vec![row.label.clone(), row.cost_permille.to_string()];
-        let means: Vec<Vec<String>> = rows.iter().map(mean).collect();
-        output::table(&["genome", "all families"], &means, width)
+        let means = lines.into_iter().map(|line| line.into_iter().take(2).collect());
+        output::table(&["genome", "all families"], &means.collect::<Vec<_>>(), width)
     }
 
     /// For programs: one document. 64-bit integers are strings, as in the artifacts.

@@ -101,10 +101,14 @@ pub enum WorkloadsError {
         cause: GraphError,
     },
     /// An instance cannot be calibrated.
-    #[error("site {site}: {cause}")]
+    #[error(
+        "site {site}: {instance}: {cause}; take a smaller or sparser graph (scenarios/baseline.toml names the limit)"
+    )]
     Instance {
         /// The site.
         site: String,
+        /// The file or the generator.
+        instance: String,
         /// Why.
         cause: InstanceError,
     },
@@ -186,9 +190,24 @@ impl InstanceSpec {
                 })?
             }
         };
-        let instance = Instance::hardest(graph, CALIBRATION_CAP)
-            .map_err(|cause| WorkloadsError::Instance { site: site.to_owned(), cause })?;
+        let instance = Instance::hardest(graph, CALIBRATION_CAP).map_err(|cause| {
+            let (site, instance) = (site.to_owned(), self.shown());
+            WorkloadsError::Instance { site, instance, cause }
+        })?;
         Ok(vec![instance])
+    }
+
+    /// The instance as people know it.
+    fn shown(&self) -> String {
+        match self {
+            Self::Family { name } => format!("family {name}"),
+            Self::Queen { rows, cols } => format!("queen {rows} × {cols}"),
+            Self::Mycielski { k } => format!("mycielski {k}"),
+            Self::Gnp { vertices, p_permille, seed } => {
+                format!("gnp of {vertices} vertices, p = {p_permille}‰, seed {seed}")
+            }
+            Self::Dimacs { path } => path.clone(),
+        }
     }
 }
 

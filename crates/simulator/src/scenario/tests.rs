@@ -1,5 +1,7 @@
 //! Good scenarios and bad ones.
 
+use meta_core::workload::coloring::{dimacs, generators};
+
 use super::*;
 
 const BASELINE: &str = include_str!("../../scenarios/baseline.toml");
@@ -46,16 +48,133 @@ fn numbers_out_of_range_name_both_ends() {
 }
 
 #[test]
-fn names_are_unique_and_faults_name_somebody() {
+fn names_are_unique() {
     let twice = refused("name = \"site-cologne\"", "name = \"site-oslo\"");
     assert!(matches!(twice, ScenarioError::SharedName(name) if name.as_str() == "site-oslo"));
     let governor = refused("name = \"site-oslo\"", "name = \"governor-a\"");
     assert!(matches!(governor, ScenarioError::SharedName(_)));
-    let text = format!("{BASELINE}\n[faults]\nsilent_sites = [\"site-nowhere\"]\n");
-    let nobody = Scenario::parse(text.as_bytes()).expect_err("nobody of that name");
-    assert!(
-        matches!(nobody, ScenarioError::UnknownFaulty(name) if name.as_str() == "site-nowhere")
-    );
     let policy = refused("policy = \"baseline\"", "policy = \"lenient\"");
     assert!(matches!(policy, ScenarioError::UnknownPolicy(_)));
+}
+
+/// The baseline with faults, refused.
+fn faulty(faults: &str) -> String {
+    let text = format!("{BASELINE}\n[faults]\n{faults}\n");
+    Scenario::parse(text.as_bytes()).expect_err("a bad scenario").to_string()
+}
+
+#[test]
+fn a_fault_names_somebody_of_its_role() {
+    for (field, name, role) in [
+        ("silent_sites", "site-nowhere", "site"),
+        ("silent_sites", "validator-2", "site"),
+        ("silent_validators", "site-oslo", "validator"),
+        ("silent_governors", "validator-2", "governor"),
+        ("unsigning_governors", "site-oslo", "governor"),
+    ] {
+        let error = faulty(&format!("{field} = [\"{name}\"]"));
+        let expected =
+            format!("faults.{field} names {name}, which is no {role} (there are: {role}");
+        assert!(error.contains(&expected), "{error}");
+    }
+    let error = faulty("silent_validators = [\"validator-1\"]");
+    assert!(
+        error.contains("validator-1: the primary of view 0 is silent and view changes"),
+        "{error}"
+    );
+}
+
+#[test]
+fn learning_settings_out_of_range_name_field_and_values() {
+    for (from, to, parts) in [
+        ("population = 20", "population = 0", "learning.population is 0, must be 4 to 1024"),
+        ("population = 20", "population = 1000000000", "learning.population is 1000000000"),
+        ("trials = 2", "trials = 0", "learning.trials is 0, must be 1 to 1000"),
+        ("trials = 2", "trials = 1000000000", "learning.trials is 1000000000"),
+        ("final_trials = 10", "final_trials = 4000000000", "final_trials is 4000000000"),
+        ("final_trials = 10", "final_trials = 0", "final_trials is 0, must be 1 to 10000"),
+        ("sigma_permille = 120", "sigma_permille = 0", "sigma_permille is 0, must be 1 to 1000"),
+        ("min_gain_permille = 20", "min_gain_permille = 1000", "is 1000, must be 0 to 999"),
+        ("evaluations = 520", "evaluations = 1", "evaluations is 1, must be 80 to 1000000"),
+        ("work_limit = 200000000", "work_limit = 0", "learning.work_limit is 0, must be 1 to"),
+    ] {
+        let error = refused(from, to).to_string();
+        assert!(error.contains(parts), "{to}: {error}");
+    }
+    let text = BASELINE.replacen("population = 20", "population = 1024", 1);
+    let text = text.replacen("\ntrials = 2", "\ntrials = 1000", 1);
+    let error = Scenario::parse(text.as_bytes()).expect_err("a generation too large").to_string();
+    assert!(error.contains("1024 × trials 1000") && error.contains("1024040"), "{error}");
+}
+
+#[test]
+fn a_run_ends_before_the_sessions_of_its_sites() {
+    let baseline = || Scenario::builtin("baseline").expect("built in");
+    assert_eq!(baseline().with_epochs(64).map(|scenario| scenario.document().epochs), Ok(64));
+    let expected = ScenarioError::SessionEpochs { epochs: 65, session_epochs: 64 };
+    assert_eq!(baseline().with_epochs(65), Err(expected.clone()));
+    assert_eq!(refused("epochs = 5", "epochs = 65"), expected);
+    let shown = expected.to_string();
+    assert!(shown.contains("65") && shown.contains("session_epochs is 64"), "{shown}");
+}
+
+#[test]
+fn instances_out_of_range_name_site_field_and_values() {
+    let oslo = "{ kind = \"family\", name = \"queen\" }";
+    for (instance, part) in [
+        (
+            "kind = \"gnp\", vertices = 20, p_permille = 1001, seed = 1",
+            "p_permille is 1001, must be 0 to 1000",
+        ),
+        (
+            "kind = \"gnp\", vertices = 0, p_permille = 10, seed = 1",
+            "vertices is 0, must be 1 to 2000",
+        ),
+        ("kind = \"mycielski\", k = 1", "mycielski k is 1, must be 2 to 10"),
+        ("kind = \"mycielski\", k = 11", "mycielski k is 11, must be 2 to 10"),
+        ("kind = \"queen\", rows = 0, cols = 5", "queen rows is 0, must be 1 to 2000"),
+        ("kind = \"queen\", rows = 50, cols = 50", "queen rows × cols is 2500, must be 1 to 2000"),
+        ("kind = \"dimacs\", path = \"/etc/passwd\"", "\"/etc/passwd\" must be relative"),
+        ("kind = \"dimacs\", path = \"a/../../b.col\"", "\"a/../../b.col\" must be relative"),
+        ("kind = \"dimacs\", path = \"\"", "\"\" must be relative"),
+    ] {
+        let error = refused(oslo, &format!("{{ {instance} }}")).to_string();
+        assert!(error.contains("site-oslo") && error.contains(part), "{instance}: {error}");
+    }
+    assert_eq!(
+        refused("    \"gnp_sparse\",", "    \"queen\","),
+        ScenarioError::HeldOutTwice("queen".into())
+    );
+    let long = refused("cross_region_ms = [18, 70]", "cross_region_ms = [18, 1001]").to_string();
+    assert!(long.contains("[18, 1001]") && long.contains("at most 1000 ms"), "{long}");
+}
+
+/// Refusal of the baseline whose first site learns on one DIMACS file.
+fn unusable(file: &str) -> String {
+    let named = "{ kind = \"dimacs\", path = \"graph.col\" }";
+    let text = BASELINE.replacen("{ kind = \"family\", name = \"queen\" }", named, 1);
+    let scenario = Scenario::parse(text.as_bytes()).expect("a good scenario");
+    let files = [("graph.col".to_owned(), file.as_bytes().to_vec())].into();
+    scenario.document().workloads(1, &files).expect_err("an unusable file").to_string()
+}
+
+#[test]
+fn vertex_lines_of_weighted_problems_are_refused_by_line() {
+    let error = unusable("p edge 2 1\nn 1 4\ne 1 2\n");
+    assert!(error.contains("site-oslo: graph.col: line 2"), "{error}");
+    assert!(error.contains("found \"n 1 4\""), "{error}");
+}
+
+#[test]
+fn a_graph_too_hard_to_calibrate_names_the_file_and_what_was_tried() {
+    let graph = generators::gnp(500, 500, 7).expect("a graph of the size of DSJC500.5");
+    let error = unusable(&dimacs::render(&graph));
+    for part in [
+        "site-oslo: graph.col: no k from 66 to 70 colours",
+        "4000000 work units",
+        "500 vertices",
+        "take a smaller or sparser graph",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
 }

@@ -5,6 +5,7 @@
 
 mod bytes;
 mod chain;
+mod claims;
 mod controls;
 mod plan;
 mod sign_offs;

@@ -1,11 +1,16 @@
 //! What a federation survives, and what it must not do without a quorum or a sign-off.
 
+use std::collections::BTreeMap;
+
 use federation_proto::FederatedEpoch;
 use governance::artifact::PLAN;
 use meta_core::meta::federated::CycleError;
-use simulator::{PortError, SimulationError, WorldError};
+use meta_core::meta_state::MetaState;
+use meta_core::workload::coloring;
+use simulator::scenario::Scenario;
+use simulator::{FederationSimulator, PortError, SimulationError, WorldError};
 
-use crate::small::{run, scenario_with};
+use crate::small::{SMALL, run, scenario_with};
 
 /// What the ledger was waited for when the world could not go on.
 fn stuck(
@@ -46,7 +51,36 @@ fn two_of_four_validators_decide_nothing() {
 fn without_the_sign_off_the_meta_state_does_not_move() {
     let faults = "[faults]\nunsigning_governors = [\"governor-a\", \"governor-b\"]";
     let first = Some(FederatedEpoch::new(1));
-    assert_eq!(stuck(run(scenario_with(faults), 1)), ("ApplySignoff", first));
+    let simulator = FederationSimulator::new(scenario_with(faults), 1, &BTreeMap::new());
+    let (outcome, views) = simulator.expect("a federation").run_and_inspect(&mut |_| {});
+    assert_eq!(stuck(outcome), ("ApplySignoff", first));
+    assert_eq!(views.len(), 4 + 5 + 3, "validators, sites and governors");
+    let initial = MetaState::initial(&coloring::schema().expect("the colouring schema")).hash();
+    for view in &views {
+        assert!(view.awaits_signoff, "the aggregate is decided: {view:?}");
+        assert_eq!(view.state_hash, initial, "{view:?}");
+    }
+}
+
+#[test]
+fn with_the_sign_off_every_state_moves_to_the_same_one() {
+    let simulator = FederationSimulator::new(scenario_with(""), 1, &BTreeMap::new());
+    let (outcome, views) = simulator.expect("a federation").run_and_inspect(&mut |_| {});
+    let run = outcome.expect("a run without faults");
+    let last = run.epochs.last().expect("two epochs").state_hash;
+    let validators = views.iter().filter(|view| view.node.as_str().starts_with("validator-"));
+    let moved = validators.filter(|view| view.state_hash == last && !view.awaits_signoff).count();
+    assert!(moved >= 3, "a quorum has executed the last sign-off: {views:?}");
+}
+
+#[test]
+fn the_longest_delays_still_decide() {
+    let text = SMALL.replacen("cross_region_ms = [18, 70]", "cross_region_ms = [1000, 1000]", 1);
+    let text = text.replacen("disk_ms = [4, 6]", "disk_ms = [1000, 1000]", 1);
+    let text = text.replacen("same_region_ms = [1, 4]", "same_region_ms = [1000, 1000]", 1);
+    let scenario = Scenario::parse(text.as_bytes()).expect("delays at their limit");
+    let run = run(scenario, 1).expect("slow is not silent");
+    assert_eq!(run.epochs.len(), 2);
 }
 
 #[test]

@@ -31,6 +31,7 @@ use meta_core::genome::{GeneKind, GeneSpec, GenomeSchema, ScaleBlock, q824};
 use meta_core::meta_state::MetaState;
 
 use super::super::*;
+use crate::artifact::evaluation::RowKind;
 use crate::artifact::{
     ArtifactSet, Evaluation, EvaluationRow, FamilyCost, FileRecord, MANIFEST, MANIFEST_SIGNATURE,
     Manifest, RunInputs, ScenarioRecord, assemble, json, manifest,
@@ -476,13 +477,14 @@ impl World {
 }
 
 fn evaluation(epochs: u64) -> Evaluation {
-    let row = |label: &str, cost_permille| EvaluationRow {
-        label: label.into(),
-        cost_permille,
-        families: vec![FamilyCost { family: "f".into(), cost_permille }],
-    };
-    let rows = vec![row("published-default", 1000), row("federated", 970)];
-    Evaluation::new(epochs, rows, "The federated genome costs 3 % less.".into())
+    let costs = |cost_permille| vec![FamilyCost { family: "f".into(), cost_permille }];
+    let rows = vec![
+        EvaluationRow::new(RowKind::Start, costs(1800)),
+        EvaluationRow::alone("site-1", costs(1100)),
+        EvaluationRow::new(RowKind::Federated, costs(970)),
+        EvaluationRow::new(RowKind::Published, costs(1000)),
+    ];
+    Evaluation::new(epochs, rows)
 }
 
 pub(super) fn commit_certificate(

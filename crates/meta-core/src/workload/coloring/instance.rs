@@ -32,6 +32,24 @@ pub enum InstanceError {
         /// Work units a run may use.
         cap: u64,
     },
+    /// No number of colours that was tried is within the published solver's reach.
+    #[error(
+        "no k from {least} to {most} colours is solved by all {runs} calibration runs within {cap} work units each ({vertices} vertices, {edges} edges)"
+    )]
+    TooHard {
+        /// Least number of colours tried, DSATUR's.
+        least: usize,
+        /// Most colours tried.
+        most: usize,
+        /// Runs needed.
+        runs: u64,
+        /// Work units a run may use.
+        cap: u64,
+        /// Vertices of the graph.
+        vertices: usize,
+        /// Its edges.
+        edges: usize,
+    },
 }
 
 /// A graph, a number of colours, and the work the published solver needs on average.
@@ -61,7 +79,7 @@ impl Instance {
     /// fails, going down from DSATUR's number of colours (or from a little above, where even that fails).
     ///
     /// # Errors
-    /// [`InstanceError::NotSolved`] when nothing near DSATUR's number of colours is solved within `cap`.
+    /// [`InstanceError::TooHard`] when nothing near DSATUR's number of colours is solved within `cap`.
     pub fn hardest(graph: Graph, cap: u64) -> Result<Self, InstanceError> {
         let start = dsatur(&graph);
         let mut k = start.color_count;
@@ -70,7 +88,11 @@ impl Instance {
             k += 1;
             reference = calibrate(&graph, &start, k, cap);
         }
-        let mut reference = reference?;
+        let Ok(mut reference) = reference else {
+            let (least, most, runs) = (start.color_count, k, CALIBRATION_RUNS);
+            let (vertices, edges) = (graph.vertex_count(), graph.edge_count());
+            return Err(InstanceError::TooHard { least, most, runs, cap, vertices, edges });
+        };
         while k > 1 {
             let Ok(harder) = calibrate(&graph, &start, k - 1, cap) else {
                 break;

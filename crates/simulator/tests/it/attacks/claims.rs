@@ -55,3 +55,20 @@ fn a_strangers_signature_under_an_anchor() {
     set.insert(ANCHOR.into(), bent);
     refused(resigned(set), Check::RosterEpoch, ANCHOR);
 }
+
+#[test]
+fn a_table_that_does_not_follow_from_its_own_costs() {
+    let bent = |bend: fn(&mut Evaluation)| {
+        let mut set = honest();
+        let mut evaluation: Evaluation =
+            serde_json::from_slice(&set[EVALUATION]).expect("evaluation.json");
+        bend(&mut evaluation);
+        set.insert(EVALUATION.into(), evaluation.to_text().into_bytes());
+        refused(resigned(set), Check::EvaluationAttested, EVALUATION);
+    };
+    bent(|table| table.sentence = "The federated genome is perfect.".into());
+    bent(|table| table.rows.last_mut().expect("rows").cost_permille += 1);
+    bent(|table| table.rows.swap(0, 1));
+    bent(|table| table.rows.truncate(1));
+    bent(|table| table.rows[1].families.clear());
+}
