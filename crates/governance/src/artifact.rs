@@ -69,8 +69,8 @@ pub const ANCHOR: &str = "merkle/meta_M5.merk";
 pub const ANCHOR_HISTORY: &str = "merkle/history/";
 /// The governance log.
 pub const GOVERNANCE_LOG: &str = "META-GOVERNANCE-LOG.md";
-/// What an edge reads to audit, and clears to write: folders end in `/`. Nothing else below the root of the
-/// artifacts belongs to a run.
+/// The places of a run, which a writer may clear: folders end in `/`. Whatever else an edge finds below the
+/// root of the artifacts belongs to no run.
 pub const SCOPE: [&str; 3] = [RUN, "merkle/", GOVERNANCE_LOG];
 
 /// Largest artifact file in bytes. Blobs and blocks have tighter limits of their own.

@@ -331,7 +331,7 @@ fn a_disk_that_fills_up_leaves_the_old_run() {
 #[test]
 fn ctrl_c_leaves_the_old_run_and_no_staging() {
     let desk = Desk::with_run();
-    fs::write(desk.path("long.toml"), scenario(1000)).expect("writable");
+    fs::write(desk.path("long.toml"), scenario(64)).expect("writable");
     let mut long = desk.command(&["simulate", "--scenario", "long.toml", "--out", "run"]);
     let child = long.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
     let begin = Instant::now();

@@ -277,7 +277,12 @@ fn sentence(rows: &[EvaluationRow]) -> String {
         cost(RowKind::Published).map(|cost| against(federated, cost, "the published default")),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    format!("On instances nobody trained on, the federated genome is {}.", parts.join(", "))
+    let listed = match parts.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{}, and {last}", others.join(", ")),
+        None => return "Nothing was measured beside the federated genome.".to_owned(),
+    };
+    format!("On instances nobody trained on, the federated genome is {listed}.")
 }
 
 /// One comparison, in percent of the other, rounded down.
@@ -337,19 +342,19 @@ mod tests {
         let cases = [
             (
                 1000,
-                "50% cheaper than the untuned start, 50% cheaper than the lone sites' mean, cheaper than 1 of 2 lone sites, as cheap as the published default.",
+                "50% cheaper than the untuned start, 50% cheaper than the lone sites' mean, cheaper than 1 of 2 lone sites, and as cheap as the published default.",
             ),
             (
                 3000,
-                "50% dearer than the untuned start, 49% dearer than the lone sites' mean, cheaper than 1 of 2 lone sites, 200% dearer than the published default.",
+                "50% dearer than the untuned start, 49% dearer than the lone sites' mean, cheaper than 1 of 2 lone sites, and 200% dearer than the published default.",
             ),
             (
                 5000,
-                "150% dearer than the untuned start, 149% dearer than the lone sites' mean, cheaper than 0 of 2 lone sites, 400% dearer than the published default.",
+                "150% dearer than the untuned start, 149% dearer than the lone sites' mean, cheaper than 0 of 2 lone sites, and 400% dearer than the published default.",
             ),
             (
                 2001,
-                "less than 1% dearer than the untuned start, less than 1% cheaper than the lone sites' mean, cheaper than 1 of 2 lone sites, 100% dearer than the published default.",
+                "less than 1% dearer than the untuned start, less than 1% cheaper than the lone sites' mean, cheaper than 1 of 2 lone sites, and 100% dearer than the published default.",
             ),
         ];
         for (federated, expected) in cases {
