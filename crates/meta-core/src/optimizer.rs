@@ -1,6 +1,6 @@
 //! The local meta-evolution cycle (MEC cycle): improve a genome on a site's private workload.
 //!
-//! The search is a separable CMA-ES ([`sep_cma`]) in the unit box of the genes, started at the incumbent.
+//! The search is a separable CMA-ES (`sep_cma`) in the unit box of the genes, started at the incumbent.
 //! Costs are noisy, so candidates of one generation meet the same trial seeds, and the finalists (best
 //! samples, the final mean and the incumbent) are judged once more on fresh common seeds: luck is not
 //! mistaken for progress, and the incumbent stays unless something is better by a stated margin.
