@@ -21,10 +21,13 @@ use crate::workspace;
 pub(crate) fn run(args: &ComplianceArgs) -> Result<ExitCode, Failure> {
     let Phase::M5 = args.phase;
     let trust = match &args.root_of_trust {
-        Some(path) => RootOfTrust::parse(&read_trust(path)?)?,
+        Some(path) => RootOfTrust::parse(&read_trust(path)?).map_err(|cause| {
+            Failure::TrustFile { path: path.clone(), reason: cause.to_string() }
+        })?,
         None => RootOfTrust::synthetic()?,
     };
     let root = args.artifacts.clone().unwrap_or_else(workspace::artifacts);
+    check_root(&root)?;
     let set = load(&root)?;
     if holds_no_run(&set) {
         output::note(&format!(
@@ -45,6 +48,18 @@ pub(crate) fn run(args: &ComplianceArgs) -> Result<ExitCode, Failure> {
     };
     output::write(&text).map_err(Failure::ReportOutput)?;
     Ok(ExitCode::from(report.exit_code()))
+}
+
+/// A mistyped path is said in one line, not in a report of fifty failures.
+fn check_root(root: &Path) -> Result<(), Failure> {
+    let reason = match fs::metadata(root) {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => "is not a directory",
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => "does not exist",
+        // The loader says what this machine cannot do.
+        Err(_) => return Ok(()),
+    };
+    Err(Failure::NoArtifacts { path: workspace::shown(root), reason })
 }
 
 /// Whether there is nothing to audit, rather than something that is wrong.

@@ -44,6 +44,22 @@ pub(crate) enum Failure {
         /// Why.
         reason: String,
     },
+    /// A well-formed scenario asks for what cannot be built.
+    #[error("scenario {scenario}: {cause}")]
+    Workloads {
+        /// The scenario, as it was named.
+        scenario: String,
+        /// Why.
+        cause: simulator::scenario::WorkloadsError,
+    },
+    /// There is nothing to audit.
+    #[error("no run to audit: {path} {reason}; `cargo xtask simulate` makes one")]
+    NoArtifacts {
+        /// The path that was given.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The run stopped.
     #[error("the simulation failed: {0}")]
     Simulation(#[from] SimulationError),
@@ -97,8 +113,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Scenario(_) | Self::ScenarioFile { .. } | Self::Input { .. } => USAGE,
-            // A scenario may be well-formed and still ask for what cannot be built.
-            Self::Simulation(SimulationError::Workloads(_)) => USAGE,
+            Self::Workloads { .. } | Self::Simulation(SimulationError::Workloads(_)) => USAGE,
             Self::Publish(PublishError::Unsuitable { .. } | PublishError::ForeignStaging(_)) => {
                 USAGE
             }
@@ -109,7 +124,8 @@ impl Failure {
             | Self::Schema(_)
             | Self::Load(_)
             | Self::ReportOutput(_) => CANNOT_DECIDE,
-            Self::Simulation(_)
+            Self::NoArtifacts { .. }
+            | Self::Simulation(_)
             | Self::Publish(_)
             | Self::Output(_)
             | Self::Threads { .. }

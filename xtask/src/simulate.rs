@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rayon::ThreadPoolBuilder;
-use simulator::FederationSimulator;
+use simulator::{FederationSimulator, SimulationError};
 
 use crate::cli::{Format, SimulateArgs};
 use crate::failure::Failure;
@@ -32,7 +32,13 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<ExitCode, Failure> {
     let out = args.out.clone().unwrap_or_else(|| default_place(&source, args.seed));
     let publication = Publication::reserve(&out)?;
     let progress = ProgressLine::new(args.quiet);
-    let simulator = FederationSimulator::new(source.scenario.clone(), args.seed, &source.files)?;
+    let founded = FederationSimulator::new(source.scenario.clone(), args.seed, &source.files);
+    let simulator = founded.map_err(|cause| match cause {
+        SimulationError::Workloads(cause) => {
+            Failure::Workloads { scenario: args.scenario.clone(), cause }
+        }
+        other => Failure::Simulation(other),
+    })?;
     let finished = simulator.run(&mut |step| progress.show(&step));
     progress.finish();
     let finished = finished?;

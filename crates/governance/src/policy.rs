@@ -179,8 +179,8 @@ impl Policy {
             return Err(PolicyError::TooLarge { length: bytes.len() });
         }
         let source = core::str::from_utf8(bytes).map_err(|_| PolicyError::NotText)?;
-        let document: PolicyDocument =
-            toml::from_str(source).map_err(|cause| PolicyError::Malformed(one_line(&cause)))?;
+        let document: PolicyDocument = toml::from_str(source)
+            .map_err(|cause| PolicyError::Malformed(toml_error(source, &cause)))?;
         document.check()?;
         let digest = Digest::of(HashDomain::Policy, bytes);
         Ok(Self { document, digest, source: source.to_owned() })
@@ -213,11 +213,17 @@ impl Policy {
     }
 }
 
-/// TOML errors span several lines; keep the position and the reason on one.
-fn one_line(cause: &toml::de::Error) -> String {
+/// A TOML error on one line: place, the key that stands there, and the reason.
+pub fn toml_error(source: &str, cause: &toml::de::Error) -> String {
     let shown = cause.to_string();
     let place = shown.lines().next().unwrap_or_default();
-    format!("{place}: {}", cause.message())
+    let before = cause.span().and_then(|span| source.get(..span.start)).unwrap_or_default();
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let line = source.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    match line.split_once('=') {
+        Some((key, _)) => format!("{place}, field {}: {}", key.trim(), cause.message()),
+        None => format!("{place}: {}", cause.message()),
+    }
 }
 
 impl PolicyDocument {

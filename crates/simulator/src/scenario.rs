@@ -4,9 +4,11 @@ mod check;
 mod instances;
 mod library;
 
+use std::collections::BTreeSet;
+
 use federation_proto::genesis::SiteRole;
 use federation_proto::{Digest, HashDomain, Name};
-use governance::policy::{Policy, PolicyError};
+use governance::policy::{Policy, PolicyError, RuleName, toml_error};
 use meta_core::optimizer::EvolutionSettings;
 use serde::Deserialize;
 use thiserror::Error;
@@ -213,6 +215,16 @@ pub enum ScenarioError {
         /// Epochs of a session.
         session_epochs: u64,
     },
+    /// Too few organisations for the policy.
+    #[error(
+        "scenario sites belong to {found} organisations, the policy needs updates of at least {needed}"
+    )]
+    Organisations {
+        /// Distinct organisations of the sites.
+        found: usize,
+        /// Organisations the policy needs.
+        needed: u32,
+    },
     /// One family is to be measured twice.
     #[error("scenario held_out names family {0:?} twice")]
     HeldOutTwice(String),
@@ -285,29 +297,38 @@ impl Scenario {
         let text = core::str::from_utf8(bytes).map_err(|cause| {
             ScenarioError::Malformed(format!("not UTF-8 at byte {}", cause.valid_up_to()))
         })?;
-        let document: ScenarioDocument = toml::from_str(text).map_err(|cause| {
-            let shown = cause.to_string();
-            let place = shown.lines().next().unwrap_or_default();
-            ScenarioError::Malformed(format!("{place}: {}", cause.message()))
-        })?;
+        let document: ScenarioDocument = toml::from_str(text)
+            .map_err(|cause| ScenarioError::Malformed(toml_error(text, &cause)))?;
         document.check()?;
         if document.policy.as_str() != "baseline" {
             return Err(ScenarioError::UnknownPolicy(document.policy));
         }
         let policy = Policy::parse(governance::policy::BASELINE_POLICY.as_bytes())?;
         let digest = Digest::of(HashDomain::Scenario, bytes);
-        Self { document, policy, digest }.within_a_session()
+        Self { document, policy, digest }.under_its_policy()
     }
 
     /// The same scenario with another number of epochs.
     pub fn with_epochs(mut self, epochs: u64) -> Result<Self, ScenarioError> {
         self.document.epochs = epochs;
         self.document.check()?;
-        self.within_a_session()
+        self.under_its_policy()
     }
 
-    /// A site whose session ends is heard no more: better refused now than stuck later.
-    fn within_a_session(self) -> Result<Self, ScenarioError> {
+    /// What the policy makes impossible is better refused now than stuck later: a site whose session ends is
+    /// heard no more, and too few organisations close no epoch.
+    fn under_its_policy(self) -> Result<Self, ScenarioError> {
+        let policy = self.policy.document();
+        let trims =
+            matches!(policy.aggregation.rule, RuleName::TrimmedMean | RuleName::NnmTrimmedMean);
+        let untrimmed = if trims { 2 * u32::from(policy.aggregation.trim) + 1 } else { 1 };
+        let needed = policy.epoch.minimum_organisations.max(untrimmed);
+        let organisations: BTreeSet<&Name> =
+            self.document.sites.iter().map(|site| &site.organisation).collect();
+        let found = organisations.len();
+        if found < needed as usize {
+            return Err(ScenarioError::Organisations { found, needed });
+        }
         let epochs = self.document.epochs;
         let session_epochs = self.policy.document().admission.session_epochs;
         if epochs > session_epochs {

@@ -62,9 +62,24 @@ pub(super) fn check(out: &Path) -> Result<(), PublishError> {
             reason: "a staging directory must fit beside it",
         });
     }
+    if holds_other_things(out) {
+        let reason = "it holds other things and no run";
+        return Err(PublishError::Unsuitable { path: out.to_path_buf(), reason });
+    }
     SCOPE
         .iter()
         .try_for_each(|place| check_place(out, place.trim_end_matches('/'), place.ends_with('/')))
+}
+
+/// Whether a directory has something in it and is not a run's: what is written there could pass no audit.
+fn holds_other_things(out: &Path) -> bool {
+    let is_run = [MANIFEST, MARKER].iter().any(|path| out.join(path).exists());
+    let mut entries = fs::read_dir(out).into_iter().flatten().flatten();
+    let of_layout = |name: &OsStr| {
+        let mut firsts = SCOPE.iter().filter_map(|place| place.split('/').next());
+        firsts.any(|first| name == first)
+    };
+    !is_run && entries.any(|entry| !of_layout(&entry.file_name()))
 }
 
 /// Whether a file may go here: real directories above it, and at most a regular file in its place.

@@ -87,6 +87,7 @@ fn identical_bytes_are_not_rewritten() {
 #[test]
 fn foreign_files_stay() {
     let Place { _dir, out } = place();
+    publish(&out, &run("0")).expect("a run's directory");
     let foreign = ["notes.txt", "mec/M4/plan.json", "mec/M5/mine.txt", "merkle/history/mine"];
     for path in foreign {
         let path = out.join(path);
@@ -98,6 +99,20 @@ fn foreign_files_stay() {
     let mut expected = run("b");
     expected.extend(foreign.map(|path| (path.to_owned(), b"mine".to_vec())));
     assert_eq!(contents(&out), expected);
+}
+
+#[test]
+fn a_directory_of_other_things_is_no_place_for_a_run() {
+    let Place { _dir, out } = place();
+    fs::create_dir_all(&out).expect("a directory");
+    publish(&out, &run("a")).expect("an empty directory will do");
+    let Place { _dir, out } = place();
+    fs::create_dir_all(&out).expect("a directory");
+    fs::write(out.join("notes.txt"), "mine").expect("writable");
+    let refused = publish(&out, &run("a")).expect_err("it could pass no audit");
+    assert!(refused.to_string().contains("holds other things and no run"), "{refused}");
+    assert_eq!(fs::read(out.join("notes.txt")).expect("untouched"), b"mine");
+    assert_eq!(fs::read_dir(&out).expect("a directory").count(), 1);
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(super) fn check_loading(set: &LoadedArtifacts, found: &mut Results) {
                 found.fail(Check::IncompleteRun, &place, "a readable file", cause);
             }
             LoadProblemKind::Foreign => {
-                found.fail(Check::Unlisted, &place, "a file of the manifest", "another");
+                found.fail(Check::Unlisted, &place, "nothing: no manifest lists it", "a file");
             }
             LoadProblemKind::Staging => {
                 let expected = "a writer that came to its end";
@@ -109,8 +109,8 @@ pub(super) fn check_manifest(
             Check::Unlisted,
             &Place::file(path),
             known,
-            "a file of the manifest",
-            "another",
+            "nothing: no manifest lists it",
+            "a file",
         );
     }
 }
@@ -207,13 +207,7 @@ pub(super) fn check_complete(set: &LoadedArtifacts, replay: &Replay, found: &mut
     // Allowed, and checked where they are, but not demanded: see `Replay::waiting_blobs`.
     needed.extend(replay.waiting_blobs().map(|blob| blob_path(&blob)));
     for path in set.files.keys() {
-        let expected = "a file that the ledger names";
-        found.holds(
-            Check::Unlisted,
-            &Place::file(path),
-            needed.contains(path),
-            expected,
-            "another",
-        );
+        let expected = "nothing: the ledger names no such file";
+        found.holds(Check::Unlisted, &Place::file(path), needed.contains(path), expected, "a file");
     }
 }

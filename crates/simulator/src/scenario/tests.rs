@@ -178,3 +178,23 @@ fn a_graph_too_hard_to_calibrate_names_the_file_and_what_was_tried() {
         assert!(error.contains(part), "{part}: {error}");
     }
 }
+
+#[test]
+fn too_few_organisations_are_refused_before_anything_runs() {
+    let text = BASELINE.replace("organisation = \"org-", "organisation = \"org-one-");
+    let merged: String = text
+        .lines()
+        .map(|line| match line.strip_prefix("organisation = ") {
+            Some(_) => "organisation = \"org-one\"\n".to_owned(),
+            None => format!("{line}\n"),
+        })
+        .collect();
+    let refused = Scenario::parse(merged.as_bytes()).expect_err("one organisation");
+    assert_eq!(refused, ScenarioError::Organisations { found: 1, needed: 4 });
+}
+
+#[test]
+fn a_value_of_another_type_names_its_field() {
+    let shown = refused("epochs = 5", "epochs = \"5\"").to_string();
+    assert!(shown.contains("field epochs") && shown.contains("line"), "{shown}");
+}
