@@ -221,21 +221,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::genome::{GeneKind, GeneSpec, ScaleBlock, q824};
-
-    fn schema() -> GenomeSchema {
-        let block = ScaleBlock { name: "all".into(), scale_log2: 12 };
-        let gene = |name: &str, kind| GeneSpec {
-            name: name.into(),
-            kind,
-            min: -2 * q824::ONE,
-            max: 2 * q824::ONE,
-            start: q824::ONE,
-            block: 0,
-        };
-        let genes = vec![gene("real", GeneKind::Continuous), gene("whole", GeneKind::Integer)];
-        GenomeSchema::new("state-test", 1, vec![block], genes).unwrap()
-    }
+    use crate::fixture::schema;
+    use crate::genome::q824;
 
     fn aggregate(base: &MetaState, epoch: u64, delta: Vec<i32>) -> AggregatedUpdate {
         let federated_epoch = FederatedEpoch::new(epoch);
@@ -255,10 +242,10 @@ mod tests {
     #[test]
     fn an_aggregate_leads_on_and_names_its_lineage() {
         let first = MetaState::initial(&schema());
-        let update = aggregate(&first, 1, vec![-5, q824::ONE / 2]);
+        let update = aggregate(&first, 1, vec![-5, 3 * q824::ONE / 2]);
         let next = first.apply_update(&schema(), &update).unwrap();
         // 1.5 goes to the even 2.
-        assert_eq!(next.values(), [q824::ONE - 5, 2 * q824::ONE]);
+        assert_eq!(next.values(), [-5, 2 * q824::ONE]);
         assert_eq!(next.previous_state(), first.hash());
         assert_eq!(next.alignment(), update.alignment.hash());
         assert_eq!(next.hash(), update.new_state_hash);
