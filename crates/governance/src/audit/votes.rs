@@ -2,22 +2,23 @@
 //!
 //! The votes of the block files and those of the plan go through the same judgement, each from its own bytes.
 
+mod checkpoints;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use consensus_pbft::{
-    Checkpoint, CheckpointStatement, Commit, CommitCertificate, Committee, Member, ReplicaId,
+    CheckpointStatement, Commit, CommitCertificate, Committee, Member, ReplicaId,
 };
-use federation_proto::genesis::Roster;
 use federation_proto::keys::{NodeFingerprint, Signature};
-use federation_proto::{Digest, Height, SequenceNumber, Signed, View};
-use ledger::{Checkpoint as LogCheckpoint, LogHash};
+use federation_proto::{Digest, SequenceNumber, Signed, View};
 
+use self::checkpoints::{CheckpointClaim, check_checkpoint, judge_checkpoint};
 use super::checks::Check;
 use super::ground::Ground;
 use super::ledger::{Chain, block_place};
 use super::report::{Place, Results};
-use crate::artifact::plan::{ConsensusDecision, FederatedPlan, PlanCheckpoint};
-use crate::artifact::{PLAN, derive_log_digest};
+use crate::artifact::PLAN;
+use crate::artifact::plan::{ConsensusDecision, FederatedPlan};
 
 /// Most votes of one decision: a committee has no more members.
 const MAX_VOTES: usize = consensus_pbft::committee::MAX_REPLICAS;
@@ -204,9 +205,7 @@ fn judge(
     book: &mut VoteBook,
     found: &mut Results,
 ) -> bool {
-    let votes = place.below("votes");
-    let limit = format!("at most {MAX_VOTES} votes");
-    if !found.holds(Check::Size, &votes, claims.len() <= MAX_VOTES, limit, claims.len()) {
+    if !few_enough(claims.len(), place, found) {
         return false;
     }
     let mut voters = BTreeSet::new();
@@ -228,9 +227,20 @@ fn judge(
             counted.insert(member.consensus_key().public());
         }
     }
-    let (needed, got) = (committee.quorum(), counted.len());
+    enough(committee, counted.len(), place, found)
+}
+
+/// Said before a vote is looked at: a committee has no more members.
+fn few_enough(claims: usize, place: &Place, found: &mut Results) -> bool {
+    let limit = format!("at most {MAX_VOTES} votes");
+    found.holds(Check::Size, &place.below("votes"), claims <= MAX_VOTES, limit, claims)
+}
+
+/// Whether the distinct keys that voted make a quorum.
+fn enough(committee: &Committee, counted: usize, place: &Place, found: &mut Results) -> bool {
+    let needed = committee.quorum();
     let expected = format!("at least {needed} distinct valid votes");
-    found.holds(Check::Quorum, &votes, got >= needed, expected, got)
+    found.holds(Check::Quorum, &place.below("votes"), counted >= needed, expected, counted)
 }
 
 fn show(slot: &Slot) -> String {
@@ -322,116 +332,4 @@ fn check_equivocation(
     let Place { file, at } = first_place;
     let expected = format!("{first} as in {file} {at}");
     found.fail(Check::Equivocation, &claim.place, expected, digest);
-}
-
-/// A CHECKPOINT vote as it stands somewhere.
-struct CheckpointClaim {
-    place: Place,
-    replica: u32,
-    validator: Option<NodeFingerprint>,
-    signature: Signature,
-    note_signature: Signature,
-}
-
-fn check_checkpoint(
-    checkpoint: &PlanCheckpoint,
-    place: &Place,
-    electorate: (&Committee, &Roster),
-    book: &mut VoteBook,
-    found: &mut Results,
-) -> bool {
-    let statement = CheckpointStatement {
-        sequence: SequenceNumber::new(checkpoint.sequence),
-        height: Height::new(checkpoint.height),
-        header_hash: checkpoint.header_hash,
-        log_size: checkpoint.log_size,
-        log_root: LogHash::from_bytes(*checkpoint.log_root.as_bytes()),
-        state_root: checkpoint.state_root,
-    };
-    let claims = checkpoint.votes.iter().enumerate().map(|(index, vote)| CheckpointClaim {
-        place: place.below("votes").below(index),
-        replica: vote.replica,
-        validator: Some(vote.validator),
-        signature: vote.signature,
-        note_signature: vote.note_signature,
-    });
-    judge_checkpoint(electorate, place, &statement, &claims.collect::<Vec<_>>(), book, found)
-}
-
-fn judge_checkpoint(
-    (committee, roster): (&Committee, &Roster),
-    place: &Place,
-    statement: &CheckpointStatement,
-    claims: &[CheckpointClaim],
-    book: &mut VoteBook,
-    found: &mut Results,
-) -> bool {
-    let votes = place.below("votes");
-    let limit = format!("at most {MAX_VOTES} votes");
-    if !found.holds(Check::Size, &votes, claims.len() <= MAX_VOTES, limit, claims.len()) {
-        return false;
-    }
-    let origin = committee.origin().as_str();
-    let text = match LogCheckpoint::new(origin, statement.log_size, statement.log_root) {
-        Ok(checkpoint) => checkpoint.to_text(),
-        Err(cause) => {
-            found.fail(Check::MerkleRoot, place, "a log head", cause);
-            return false;
-        }
-    };
-    let mut voters = BTreeSet::new();
-    let mut counted = BTreeSet::new();
-    for claim in claims {
-        let Some(member) = voter(committee, &claim.place, claim.replica, claim.validator, found)
-        else {
-            continue;
-        };
-        unique(&mut voters, member, &claim.place, found);
-        let note_key = roster.validators().get(usize::from(member.id().get()));
-        let note_place = claim.place.below("note_signature");
-        let noted = reduced(&claim.note_signature, &note_place, found)
-            && note_key
-                .is_some_and(|key| key.log.verify_raw(text.as_bytes(), &claim.note_signature));
-        let expected = format!("replica {}'s log key on the head of {origin}", member.id());
-        found.holds(Check::SigStrict, &note_place, noted, expected, claim.note_signature);
-        let body = Checkpoint {
-            statement: *statement,
-            replica: member.id(),
-            note_signature: claim.note_signature,
-        };
-        let signature_place = claim.place.below("signature");
-        let signed = Signed::from_parts(body, claim.signature);
-        let voted = reduced(&claim.signature, &signature_place, found)
-            && signed.verify(member.consensus_key(), committee.context()).is_ok();
-        let root = derive_log_digest(&statement.log_root);
-        let expected = format!("a CHECKPOINT of replica {} for {root}", member.id());
-        found.holds(Check::SigStrict, &signature_place, voted, expected, claim.signature);
-        if voted && noted {
-            two_results(member, statement, &claim.place, book, found);
-            counted.insert(member.consensus_key().public());
-        }
-    }
-    let (needed, got) = (committee.quorum(), counted.len());
-    let expected = format!("at least {needed} distinct valid votes");
-    found.holds(Check::Quorum, &votes, got >= needed, expected, got)
-}
-
-/// One replica with two results for one sequence number.
-fn two_results(
-    member: &Member,
-    statement: &CheckpointStatement,
-    place: &Place,
-    book: &mut VoteBook,
-    found: &mut Results,
-) {
-    let key = (member.id(), statement.sequence.get());
-    let (first, first_place) =
-        book.checkpoints.entry(key).or_insert_with(|| (*statement, place.clone()));
-    if first == statement {
-        found.pass(Check::Equivocation);
-        return;
-    }
-    let Place { file, at } = first_place;
-    let expected = format!("{} as in {file} {at}", derive_log_digest(&first.log_root));
-    found.fail(Check::Equivocation, place, expected, derive_log_digest(&statement.log_root));
 }
