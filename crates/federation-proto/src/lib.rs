@@ -39,13 +39,17 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod bounded;
 pub mod codec;
 pub mod counters;
 pub mod digest;
 pub mod entry;
 pub mod envelope;
+pub mod evidence;
 pub mod genesis;
+pub mod governed;
 pub mod handshake;
+pub mod heartbeat;
 pub mod ids;
 pub mod keys;
 pub mod limits;

@@ -4,6 +4,8 @@
 mod codec;
 mod fixture;
 mod handshake;
+mod joining;
+mod negotiation;
 mod roster;
 mod samples;
 mod signing;
