@@ -23,3 +23,11 @@ pub const BATCH: usize = 16 << 20;
 pub const ENVELOPE: usize = META_UPDATE + (4 << 10);
 /// Most items in one batch.
 pub const BATCH_ITEMS: usize = 4096;
+/// A frame between nodes: a batch with its votes is the largest.
+pub const FRAME: usize = BATCH + (1 << 20);
+/// A frame of the control lane: a hello, or an accept with one endorsement.
+pub const FRAME_CONTROL: usize = 64 << 10;
+/// A frame of the update lane: an envelope, and room for what says that it is one.
+pub const FRAME_UPDATE: usize = ENVELOPE + (1 << 10);
+/// A frame of the governance lane: a sign-off with one signature.
+pub const FRAME_GOVERNANCE: usize = 64 << 10;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use federation_proto::handshake::SessionOpened;
+use federation_proto::replay::ReplayWindow;
 use federation_proto::{FederatedEpoch, Height, Lane, LaneSequence, NodeFingerprint, Request};
 use serde::{Deserialize, Serialize};
 
 use super::refusal::same;
-use super::{MachineState, Place, Refusal, Rules, Window};
+use super::{MachineState, Place, Refusal, Rules};
 
 /// An open session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,17 +21,18 @@ pub struct Session {
     /// Last epoch it is good for.
     pub not_after_epoch: FederatedEpoch,
     /// Positions executed, a lane.
-    windows: BTreeMap<Lane, Window>,
+    windows: BTreeMap<Lane, ReplayWindow>,
 }
 
 impl Session {
     /// Whether a position of a lane was executed.
     pub fn has_executed(&self, lane: Lane, position: LaneSequence) -> bool {
-        self.windows.get(&lane).is_some_and(|window| window.has_executed(position))
+        self.windows.get(&lane).is_some_and(|window| window.has_taken(position))
     }
 
     pub(super) fn admit(&mut self, lane: Lane, position: LaneSequence) -> Result<(), Refusal> {
-        Ok(self.windows.entry(lane).or_default().admit(position)?)
+        let window = self.windows.entry(lane).or_default();
+        Ok(window.admit_within(position, ReplayWindow::WIDTH)?)
     }
 }
 
