@@ -52,6 +52,7 @@ pub mod lane;
 pub mod limits;
 pub mod name;
 pub mod quorum;
+pub mod replay;
 pub mod signing;
 pub mod update;
 
