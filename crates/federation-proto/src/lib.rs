@@ -50,6 +50,7 @@ pub mod ids;
 pub mod keys;
 pub mod lane;
 pub mod limits;
+pub mod link;
 pub mod name;
 pub mod quorum;
 pub mod replay;
