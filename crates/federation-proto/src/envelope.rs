@@ -8,11 +8,11 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::batch::Lane;
 use crate::codec::Canonical;
 use crate::counters::{FederatedEpoch, LaneSequence, LogicalTime};
 use crate::ids::{LedgerBlockId, SessionId};
 use crate::keys::{Identity, NodeFingerprint};
+use crate::lane::Lane;
 use crate::limits;
 use crate::name::Name;
 use crate::signing::{Domain, Signed, SignedBody};

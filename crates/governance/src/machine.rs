@@ -16,7 +16,6 @@ mod commitment;
 mod epoch;
 mod refusal;
 mod session;
-mod window;
 
 use std::collections::BTreeMap;
 
@@ -36,9 +35,9 @@ use meta_core::genome::GenomeSchema;
 use meta_core::meta_state::MetaState;
 use serde::{Deserialize, Serialize};
 
+pub use federation_proto::replay::{ReplayWindow, WindowRefusal};
 pub use refusal::{BatchRefusal, Refusal};
 pub use session::Session;
-pub use window::{Window, WindowRefusal};
 
 use crate::note;
 use crate::policy::Policy;

@@ -69,7 +69,7 @@ pub struct OrderedBatch {
 
 impl Canonical for Frame {
     const NAME: &'static str = "Frame";
-    const MAX_BYTES: usize = limits::BATCH + (1 << 20);
+    const MAX_BYTES: usize = limits::FRAME;
 }
 
 impl Frame {

@@ -2,12 +2,11 @@
 
 use federation_proto::genesis::ParticipantRecord;
 use federation_proto::handshake::{HandshakeError, ResumptionError};
+use federation_proto::replay::WindowRefusal;
 use federation_proto::signing::SignatureError;
 use federation_proto::{Digest, FederatedEpoch, Generation, NodeFingerprint, SessionId};
 use meta_core::meta_state::ApplyError;
 use thiserror::Error;
-
-use super::window::WindowRefusal;
 
 /// A batch that the state machine refuses, and at which item.
 #[derive(Clone, Debug, PartialEq, Error)]

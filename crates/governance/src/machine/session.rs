@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use federation_proto::handshake::{
     SessionClosed, SessionEnd, SessionOpened, SessionResumption, SessionTerms, TransportKind,
 };
+use federation_proto::replay::ReplayWindow;
 use federation_proto::{
     FederatedEpoch, Height, Lane, LaneSequence, NodeFingerprint, Request, Signed,
 };
 use serde::{Deserialize, Serialize};
 
 use super::refusal::same;
-use super::{MachineState, Place, Refusal, Rules, Window};
+use super::{MachineState, Place, Refusal, Rules};
 
 /// An open session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,13 +31,13 @@ pub struct Session {
     /// Whether it was closed before its time. It stays on record: updates made in it may still wait for a cut.
     pub closed: bool,
     /// Positions executed, a lane.
-    windows: BTreeMap<Lane, Window>,
+    windows: BTreeMap<Lane, ReplayWindow>,
 }
 
 impl Session {
     /// Whether a position of a lane was executed.
     pub fn has_executed(&self, lane: Lane, position: LaneSequence) -> bool {
-        self.windows.get(&lane).is_some_and(|window| window.has_executed(position))
+        self.windows.get(&lane).is_some_and(|window| window.has_taken(position))
     }
 
     /// Whether requests and envelopes of the session count in an epoch.
@@ -45,7 +46,8 @@ impl Session {
     }
 
     pub(super) fn admit(&mut self, lane: Lane, position: LaneSequence) -> Result<(), Refusal> {
-        Ok(self.windows.entry(lane).or_default().admit(position)?)
+        let window = self.windows.entry(lane).or_default();
+        Ok(window.admit_within(position, ReplayWindow::WIDTH)?)
     }
 }
 
