@@ -51,6 +51,7 @@ pub mod keys;
 pub mod limits;
 pub mod name;
 pub mod quorum;
+pub mod seal;
 pub mod signing;
 pub mod update;
 

@@ -13,6 +13,10 @@ pub const ACCEPT: usize = 16 << 10;
 pub const DELTA: usize = (2 << 20) + (64 << 10);
 /// A signed meta update: compressed payload, proof slot, header. zstd may add a little to what it cannot compress.
 pub const META_UPDATE: usize = DELTA + (64 << 10);
+/// Readers of one sealed payload: a committee of 100 validators, and auditors.
+pub const RECIPIENTS: usize = 256;
+/// A sealed payload: the longest plaintext, 112 bytes a reader, the tag and two lengths.
+pub const SEALED: usize = META_UPDATE + RECIPIENTS * 112 + 32;
 /// A commitment with its blob receipts.
 pub const COMMITMENT: usize = 64 << 10;
 /// A ledger entry. An aggregated update of 2²⁰ genes is the largest.

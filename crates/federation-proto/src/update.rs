@@ -8,6 +8,7 @@ use crate::digest::{Digest, HashDomain};
 use crate::ids::{LedgerBlockId, SessionId};
 use crate::keys::{Identity, NodeFingerprint};
 use crate::limits;
+use crate::seal::Sealed;
 use crate::signing::{Domain, Signed, SignedBody};
 
 /// Room for a proof about an update, versioned from the first day. Policy `none` demands [`ProofSlot::None`].
@@ -20,8 +21,10 @@ pub enum ProofSlot {
 /// How a payload is protected on its way to the validators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SealedPayload {
-    /// Not encrypted: whoever relays it can read it. Encryption to the validators' keys is another variant to come.
+    /// Not encrypted: whoever relays it can read it.
     Clear(Vec<u8>),
+    /// Encrypted to named readers. Only where the policy's confidentiality asks for it.
+    Sealed(Sealed),
 }
 
 /// A site's update: a compressed genome delta with its identity.

@@ -33,6 +33,7 @@ fn every_canonical_type_is_sampled() {
         include_str!("../../src/envelope.rs"),
         include_str!("../../src/genesis.rs"),
         include_str!("../../src/handshake.rs"),
+        include_str!("../../src/seal.rs"),
         include_str!("../../src/update.rs"),
     ];
     let declared: BTreeSet<&str> = sources

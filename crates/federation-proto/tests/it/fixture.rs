@@ -15,7 +15,8 @@ use federation_proto::handshake::{
     AcceptTerms, Attestation, FederationAccept, FederationHello, SessionOpened, SessionStatement,
     SoftwareVersion, TransportRecord, certificate_hash,
 };
-use federation_proto::keys::{Admission, Identity, KeyRole, Transport};
+use federation_proto::keys::{Admission, DecryptionKey, Identity, KeyRole, Transport};
+use federation_proto::seal::{SealBinding, Sealed};
 use federation_proto::update::{
     BlobReceipt, MetaUpdate, ProofSlot, SealedPayload, UpdateCommitment,
 };
@@ -199,6 +200,19 @@ pub(crate) fn meta_update() -> MetaUpdate {
         payload: SealedPayload::Clear(vec![0x28, 0xb5, 0x2f, 0xfd, 1, 2, 3]),
         proof: ProofSlot::None,
     }
+}
+
+pub(crate) fn reader(owner: &str) -> DecryptionKey {
+    DecryptionKey::synthetic("federation-proto tests", owner)
+}
+
+/// The same update, encrypted to two validators.
+pub(crate) fn sealed_update() -> MetaUpdate {
+    let update = meta_update();
+    let readers = ["validator-1", "validator-2"].map(|owner| reader(owner).recipient());
+    let binding = SealBinding::of_update(&update, genesis().federation_id());
+    let sealed = Sealed::seal(b"a compressed delta", &readers, &binding, [7; 32].into());
+    MetaUpdate { payload: SealedPayload::Sealed(sealed.expect("sealable")), ..update }
 }
 
 pub(crate) fn blob_receipt() -> BlobReceipt {

@@ -6,5 +6,6 @@ mod fixture;
 mod handshake;
 mod roster;
 mod samples;
+mod sealed;
 mod signing;
 mod wire;

@@ -12,8 +12,11 @@ use federation_proto::handshake::{
     FederationAccept, FederationHello, SessionStatement, TransportRecord,
 };
 use federation_proto::keys::{Admission, GovernanceNote, Identity};
+use federation_proto::seal::Sealed;
 use federation_proto::signing::{Endorsement, SignedBody};
-use federation_proto::update::{BlobReceipt, MetaUpdate, ProofSlot, UpdateCommitment};
+use federation_proto::update::{
+    BlobReceipt, MetaUpdate, ProofSlot, SealedPayload, UpdateCommitment,
+};
 use federation_proto::{Cycle, Endorsed, Generation, LaneSequence, LogicalTime, Signed};
 
 use crate::fixture;
@@ -111,9 +114,17 @@ fn requests() -> [Request; 5] {
     lanes.map(|lane| Request { lane, sequence: LaneSequence::new(200), ..fixture::request() })
 }
 
-fn updates() -> [MetaUpdate; 2] {
+fn updates() -> [MetaUpdate; 3] {
     let next = MetaUpdate { cycle: Cycle::new(12), ..fixture::meta_update() };
-    [fixture::meta_update(), next]
+    [fixture::meta_update(), next, fixture::sealed_update()]
+}
+
+fn seals() -> Vec<Sealed> {
+    let sealed = |update: MetaUpdate| match update.payload {
+        SealedPayload::Sealed(sealed) => Some(sealed),
+        SealedPayload::Clear(_) => None,
+    };
+    updates().into_iter().filter_map(sealed).collect()
 }
 
 fn receipts() -> [BlobReceipt; 2] {
@@ -224,6 +235,7 @@ pub(crate) fn all() -> Vec<Sample> {
         plain(batch_items()),
         plain(batches()),
         plain([ProofSlot::None]),
+        plain(seals()),
         plain(updates()),
         signed(updates(), "site-1"),
         plain(receipts()),
