@@ -17,6 +17,10 @@ pub const META_UPDATE: usize = DELTA + (64 << 10);
 pub const RECIPIENTS: usize = 256;
 /// A sealed payload: the longest plaintext, 112 bytes a reader, the tag and two lengths.
 pub const SEALED: usize = META_UPDATE + RECIPIENTS * 112 + 32;
+/// A rotation of a key with both signatures, or the bare revocation of one.
+pub const KEY_STATEMENT: usize = 1 << 10;
+/// A revocation with its endorsements.
+pub const REVOCATION: usize = 16 << 10;
 /// A commitment with its blob receipts.
 pub const COMMITMENT: usize = 64 << 10;
 /// A ledger entry. An aggregated update of 2²⁰ genes is the largest.

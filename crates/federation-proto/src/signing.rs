@@ -49,6 +49,10 @@ pub enum Domain {
     Checkpoint = 19,
     /// The manifest of a run, over its exact bytes.
     Manifest = 32,
+    /// [`KeyRotation`](crate::statement::KeyRotation), by the old key and by the new one.
+    KeyRotation = 48,
+    /// [`KeyRevocation`](crate::statement::KeyRevocation).
+    KeyRevocation = 49,
 }
 
 /// What every signature of a federation is bound to.

@@ -2,6 +2,8 @@
 //!
 //! Every key derives from a published label, so each value is the same in every run.
 
+mod statement;
+
 use federation_proto::entry::{
     Absence, AbsenceReason, AggregatedUpdate, AggregationRule, AlignedUpdate, AlignmentRecord,
     DiscardReason, DiscardedUpdate, UpdateRef,
@@ -24,6 +26,10 @@ use federation_proto::{
     Cycle, Digest, Endorsed, FederatedEpoch, Generation, Lane, LaneSequence, LedgerBlockId,
     LedgerEntry, LogicalTime, Name, PublicKey, Request, SecretKey, SessionId, Signed,
     SigningContext,
+};
+
+pub(crate) use statement::{
+    changed_revocations, endorsed_revocation, revocation, rotated_keys, rotation, rotation_verifies,
 };
 
 /// Names of the admission keys' holders, in the roster's order.
@@ -307,7 +313,7 @@ pub(crate) fn aggregated(rule: AggregationRule) -> AggregatedUpdate {
 /// Every way to change one field of a value, as `(field, changed value)`.
 macro_rules! changed {
     ($body:expr => $type:ident { $($field:ident: $value:expr),+ $(,)? }) => {{
-        let body: $type = $body;
+        let body = $body;
         // Names every field, so that a new one does not compile until it is changed here.
         let $type { $($field: _),+ } = &body;
         vec![$((stringify!($field), $type { $field: $value, ..body.clone() })),+]

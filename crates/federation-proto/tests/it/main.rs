@@ -8,4 +8,5 @@ mod roster;
 mod samples;
 mod sealed;
 mod signing;
+mod statement;
 mod wire;

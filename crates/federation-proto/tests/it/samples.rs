@@ -11,9 +11,10 @@ use federation_proto::genesis::{Configuration, FederationKind, Genesis};
 use federation_proto::handshake::{
     FederationAccept, FederationHello, SessionStatement, TransportRecord,
 };
-use federation_proto::keys::{Admission, GovernanceNote, Identity};
+use federation_proto::keys::{Admission, Consensus, Document, GovernanceNote, Identity};
 use federation_proto::seal::Sealed;
 use federation_proto::signing::{Endorsement, SignedBody};
+use federation_proto::statement::{KeyRevocation, RevocationReason};
 use federation_proto::update::{
     BlobReceipt, MetaUpdate, ProofSlot, SealedPayload, UpdateCommitment,
 };
@@ -219,6 +220,23 @@ fn commitments() -> [UpdateCommitment; 2] {
     [fixture::commitment(), bare]
 }
 
+fn endorsed_revocations() -> Sample {
+    let keys = fixture::GOVERNORS.map(|governor| {
+        let key = fixture::public::<Document>(governor);
+        key.check().expect("a good key")
+    });
+    sample([fixture::endorsed_revocation()], move |value: Endorsed<KeyRevocation>| {
+        Some(value.verify(&keys, 2, &fixture::context()).is_ok())
+    })
+}
+
+/// One revocation for each reason.
+fn revocations() -> [KeyRevocation; 3] {
+    let reasons =
+        [RevocationReason::Compromised, RevocationReason::Superseded, RevocationReason::Retired];
+    reasons.map(|reason| KeyRevocation { reason, ..fixture::revocation() })
+}
+
 /// Every canonical type of the crate. `codec::every_canonical_type_is_sampled` keeps it complete.
 pub(crate) fn all() -> Vec<Sample> {
     vec![
@@ -245,5 +263,9 @@ pub(crate) fn all() -> Vec<Sample> {
         signed(envelopes(), "site-1"),
         plain(configurations()),
         plain(geneses()),
+        plain([fixture::rotation::<Consensus>("validator-1")]),
+        sample(fixture::rotated_keys(), |value| Some(fixture::rotation_verifies(&value))),
+        plain(revocations()),
+        endorsed_revocations(),
     ]
 }

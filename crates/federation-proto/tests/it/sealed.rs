@@ -15,10 +15,11 @@ fn binding(update: &MetaUpdate) -> SealBinding {
 }
 
 fn payload(update: &MetaUpdate) -> &Sealed {
-    match &update.payload {
-        SealedPayload::Sealed(sealed) => sealed,
-        SealedPayload::Clear(_) => panic!("not sealed"),
-    }
+    let sealed = match &update.payload {
+        SealedPayload::Sealed(sealed) => Some(sealed),
+        SealedPayload::Clear(_) => None,
+    };
+    sealed.expect("a sealed payload")
 }
 
 fn signed() -> Signed<MetaUpdate> {
