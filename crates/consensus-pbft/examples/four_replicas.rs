@@ -9,7 +9,7 @@ use std::error::Error;
 
 use consensus_pbft::*;
 use federation_proto::genesis::*;
-use federation_proto::keys::{KeyRole, SecretKey};
+use federation_proto::keys::{DecryptionKey, KeyRole, SecretKey};
 use federation_proto::*;
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -62,6 +62,7 @@ fn validator(owner: &str) -> Result<ValidatorRecord, name::NameError> {
         fingerprint: key(owner).public(),
         consensus_key: key(owner).public(),
         log_key: key(owner).public(),
+        encryption_key: DecryptionKey::synthetic("four replicas", owner).public(),
         organisation: Name::new(owner)?,
         region: Name::new("here")?,
     })
@@ -87,6 +88,8 @@ fn committee() -> Result<Committee, Box<dyn Error>> {
             validators: NAMES.map(validator).into_iter().collect::<Result<_, _>>()?,
             participants: Vec::new(),
             governors: vec![governor],
+            witnesses: Vec::new(),
+            readers: Vec::new(),
             thresholds: Thresholds { document: 1, admission: 1, apply: 1 },
             mandate: Mandate {
                 first_epoch: FederatedEpoch::ZERO,

@@ -20,7 +20,7 @@ use federation_proto::handshake::{
     NodeHandshake, NodeOutput, Requirements, SoftwareVersion, TransportKind, WireVersions,
     certificate_hash,
 };
-use federation_proto::keys::{Admission, Identity, KeyRole, Transport};
+use federation_proto::keys::{Admission, DecryptionKey, Identity, KeyRole, Transport};
 use federation_proto::{
     Digest, Endorsed, FederatedEpoch, LedgerBlockId, LedgerEntry, PublicKey, SecretKey, SessionId,
     Signed,
@@ -100,6 +100,7 @@ fn genesis() -> Result<Genesis, Box<dyn Error>> {
             fingerprint: public(owner),
             consensus_key: public(owner),
             log_key: public(owner),
+            encryption_key: DecryptionKey::synthetic("federation-proto example", owner).public(),
             organisation: "grid".parse()?,
             region: "eu-north".parse()?,
         })
@@ -127,6 +128,8 @@ fn genesis() -> Result<Genesis, Box<dyn Error>> {
             role: SiteRole::Edge,
         }],
         governors: vec![governor("ada")?, governor("grace")?],
+        witnesses: Vec::new(),
+        readers: Vec::new(),
         thresholds: Thresholds { document: 2, admission: 2, apply: 2 },
         mandate: Mandate {
             first_epoch: FederatedEpoch::new(1),

@@ -59,6 +59,8 @@ counter! {
     Height,
     /// Position of a request within its session and lane.
     LaneSequence,
+    /// Counts the rotations of one holder's keys of one role, from 1.
+    RotationNumber,
     /// Agreed logical time in milliseconds since genesis.
     LogicalTime,
 }

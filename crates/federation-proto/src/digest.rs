@@ -64,6 +64,10 @@ pub enum HashDomain {
     VerifiedSignature,
     /// A synthetic key seed, derived from a published label.
     SyntheticKey,
+    /// The stream of random bytes that sealing a payload draws on.
+    SealStream,
+    /// The wrapped keys of a sealed payload, as its ciphertext binds them.
+    SealedKeys,
 }
 
 impl HashDomain {
@@ -95,6 +99,8 @@ impl HashDomain {
             Self::Trace => "prism1 2026-11-24 trace",
             Self::VerifiedSignature => "prism1 2026-11-24 verified-signature",
             Self::SyntheticKey => "prism1 2026-11-24 synthetic-key",
+            Self::SealStream => "prism1 2026-11-24 seal-stream",
+            Self::SealedKeys => "prism1 2026-11-24 sealed-keys",
         }
     }
 }

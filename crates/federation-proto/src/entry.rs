@@ -20,6 +20,7 @@ use crate::handshake::{SessionClosed, SessionOpened, SessionResumption};
 use crate::keys::{GovernanceNote, NodeFingerprint};
 use crate::limits;
 use crate::signing::{Endorsed, Endorsement, Signed};
+use crate::statement::{KeyRevocation, RotatedKey};
 use crate::update::UpdateCommitment;
 
 /// One entry of the ledger.
@@ -53,6 +54,10 @@ pub enum LedgerEntry {
     RosterChanged(Box<RosterChanged>),
     /// The policy changes.
     PolicyChanged(Box<Endorsed<PolicyChange>>),
+    /// A key gives way to another.
+    KeyRotated(Box<RotatedKey>),
+    /// A key is no longer to be believed.
+    KeyRevoked(Box<Endorsed<KeyRevocation>>),
 }
 
 /// An epoch begins: sites may commit updates against this base.
@@ -256,6 +261,8 @@ impl LedgerEntry {
             Self::FederatedRollback(_) => "FederatedRollback",
             Self::RosterChanged(_) => "RosterChanged",
             Self::PolicyChanged(_) => "PolicyChanged",
+            Self::KeyRotated(_) => "KeyRotated",
+            Self::KeyRevoked(_) => "KeyRevoked",
         }
     }
 }

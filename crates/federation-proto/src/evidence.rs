@@ -128,14 +128,11 @@ impl Evidence {
     }
 }
 
-/// The identity key of any member that signs with one.
 fn identity<'r>(
     roster: &'r Roster,
     node: &NodeFingerprint,
 ) -> Result<&'r VerifyingKey<Identity>, EvidenceError> {
-    let participant = roster.participant(node).map(|participant| &participant.identity);
-    let validator = || roster.validator(node).map(|validator| &validator.identity);
-    participant.or_else(validator).ok_or(EvidenceError::UnknownNode(*node))
+    roster.identity(node).ok_or(EvidenceError::UnknownNode(*node))
 }
 
 fn heartbeat(

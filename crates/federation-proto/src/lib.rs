@@ -1,7 +1,7 @@
 //! The wire vocabulary of a PRISM federation.
 //!
 //! Everything that crosses a trust boundary is defined here: identities and keys, the canonical codec, the
-//! signing preimage, the handshake, MIPP envelopes, updates, ledger entries, batches and quorum arithmetic.
+//! signing preimage, the handshake, MIPP envelopes, updates, their encryption, statements about keys, ledger entries, batches and quorum arithmetic.
 //! The crate does no I/O, reads no clock and draws no randomness.
 //!
 //! Bytes from outside go one way: [`codec::Canonical::from_canonical`] (size, form) →
@@ -58,12 +58,15 @@ pub mod link;
 pub mod name;
 pub mod quorum;
 pub mod replay;
+pub mod seal;
 pub mod signing;
+pub mod statement;
 pub mod update;
 
 pub use batch::{Batch, BatchItem, Request};
 pub use counters::{
-    Cycle, FederatedEpoch, Generation, Height, LaneSequence, LogicalTime, SequenceNumber, View,
+    Cycle, FederatedEpoch, Generation, Height, LaneSequence, LogicalTime, RotationNumber,
+    SequenceNumber, View,
 };
 pub use digest::{Digest, HashDomain};
 pub use entry::LedgerEntry;

@@ -13,12 +13,20 @@ pub const QUOTE: usize = 24 << 10;
 pub const ACCEPT: usize = 16 << 10;
 /// The uncompressed canonical bytes of a genome delta (2²⁰ genes of two bytes and a header).
 pub const DELTA: usize = (2 << 20) + (64 << 10);
-/// The wrapped content keys of a sealed payload and the proof slot, with room to spare.
-pub const UPDATE_OVERHEAD: usize = 128 << 10;
-/// A signed meta update: compressed payload, proof slot, header. zstd may add a little to what it cannot compress.
-pub const META_UPDATE: usize = DELTA + UPDATE_OVERHEAD;
+/// The compressed delta of an update. zstd may add a little to what it cannot compress.
+pub const PAYLOAD: usize = DELTA + (16 << 10);
+/// A signed meta update: the payload, wrapped keys where it is sealed, proof slot, header.
+pub const META_UPDATE: usize = PAYLOAD + (112 << 10);
 /// A storage receipt.
 pub const RECEIPT: usize = 1 << 10;
+/// Readers of one sealed payload: a committee of 100 validators, and auditors.
+pub const RECIPIENTS: usize = 256;
+/// A sealed payload: the longest plaintext, 112 bytes a reader, the tag and two lengths.
+pub const SEALED: usize = PAYLOAD + RECIPIENTS * 112 + 32;
+/// A rotation of a key with both signatures, or the bare revocation of one.
+pub const KEY_STATEMENT: usize = 1 << 10;
+/// A revocation with its endorsements.
+pub const REVOCATION: usize = 16 << 10;
 /// A commitment with its blob receipts.
 pub const COMMITMENT: usize = 64 << 10;
 /// The Pedersen commitments of an update: 256 points of 32 bytes.

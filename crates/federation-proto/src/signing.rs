@@ -65,6 +65,10 @@ pub enum Domain {
     QuarantineReview = 36,
     /// [`FederatedRollback`](crate::governed::FederatedRollback).
     Rollback = 37,
+    /// [`KeyRotation`](crate::statement::KeyRotation), by the old key and by the new one.
+    KeyRotation = 48,
+    /// [`KeyRevocation`](crate::statement::KeyRevocation).
+    KeyRevocation = 49,
 }
 
 /// What every signature of a federation is bound to.

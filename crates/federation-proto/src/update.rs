@@ -9,6 +9,7 @@ use crate::digest::{Digest, HashDomain};
 use crate::ids::{LedgerBlockId, SessionId};
 use crate::keys::{Identity, NodeFingerprint};
 use crate::limits;
+use crate::seal::Sealed;
 use crate::signing::{Domain, Signed, SignedBody};
 
 /// Names the statement that a proof makes: bounds, dimension, curve parameters. The proof crate keeps the
@@ -43,8 +44,10 @@ pub enum ProofSlot {
 /// How a payload is protected on its way to the validators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SealedPayload {
-    /// Not encrypted: whoever relays it can read it. Encryption to the validators' keys is another variant to come.
+    /// Not encrypted: whoever relays it can read it.
     Clear(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// Encrypted to named readers. Only where the policy's confidentiality asks for it.
+    Sealed(Sealed),
 }
 
 /// A site's update: a compressed genome delta with its identity.

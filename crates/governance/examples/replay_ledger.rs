@@ -11,7 +11,7 @@ use federation_proto::codec::Canonical;
 use federation_proto::genesis::{
     Configuration, FederationKind, Genesis, GovernorRecord, Mandate, Thresholds, ValidatorRecord,
 };
-use federation_proto::keys::{Artifact, Consensus, KeyRole};
+use federation_proto::keys::{Artifact, Consensus, DecryptionKey, KeyRole};
 use federation_proto::name::NameError;
 use federation_proto::{
     Batch, BatchItem, Digest, FederatedEpoch, LedgerEntry, LogicalTime, Name, SecretKey,
@@ -38,6 +38,7 @@ fn genesis() -> Result<Genesis, Box<dyn Error>> {
             fingerprint: key(owner).public(),
             consensus_key: key(owner).public(),
             log_key: key(owner).public(),
+            encryption_key: DecryptionKey::synthetic("replay example", owner).public(),
             organisation: Name::new(format!("org-{owner}"))?,
             region: Name::new("here")?,
         })
@@ -59,6 +60,8 @@ fn genesis() -> Result<Genesis, Box<dyn Error>> {
                 admission_key: key("governor").public(),
                 note_key: key("governor").public(),
             }],
+            witnesses: Vec::new(),
+            readers: Vec::new(),
             thresholds: Thresholds { document: 1, admission: 1, apply: 1 },
             mandate: Mandate {
                 first_epoch: FederatedEpoch::new(1),

@@ -430,6 +430,8 @@ const fn is_not_built(entry: &LedgerEntry) -> bool {
             | LedgerEntry::FederatedRollback(_)
             | LedgerEntry::RosterChanged(_)
             | LedgerEntry::PolicyChanged(_)
+            | LedgerEntry::KeyRotated(_)
+            | LedgerEntry::KeyRevoked(_)
     )
 }
 

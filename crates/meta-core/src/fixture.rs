@@ -10,7 +10,9 @@ use federation_proto::genesis::{
     Configuration, GovernorRecord, Mandate, ParticipantRecord, Roster, SiteRole, Thresholds,
     ValidatorRecord,
 };
-use federation_proto::keys::{Artifact, Consensus, Identity, KeyRole, LogCheckpoint, SecretKey};
+use federation_proto::keys::{
+    Artifact, Consensus, DecryptionKey, Identity, KeyRole, LogCheckpoint, SecretKey,
+};
 use federation_proto::update::{MetaUpdate, ProofSlot, SealedPayload, UpdateCommitment};
 use federation_proto::{
     Batch, BatchItem, Cycle, Digest, FederatedEpoch, FederationId, Generation, Height, Lane,
@@ -92,6 +94,7 @@ fn validator(index: usize) -> ValidatorRecord {
         fingerprint: key::<Identity>(&owner).public(),
         consensus_key: key::<Consensus>(&owner).public(),
         log_key: key::<LogCheckpoint>(&owner).public(),
+        encryption_key: DecryptionKey::synthetic("meta-core fixture", &owner).public(),
         organisation: name(format!("org-{index}")),
         region: name("region".into()),
         name: name(owner),
@@ -122,6 +125,8 @@ impl Federation {
             validators: (0..4).map(validator).collect(),
             participants: (0..sites).map(participant).collect(),
             governors: vec![governor],
+            witnesses: Vec::new(),
+            readers: Vec::new(),
             thresholds: Thresholds { document: 1, admission: 1, apply: 1 },
             mandate: Mandate {
                 first_epoch: FederatedEpoch::new(1),

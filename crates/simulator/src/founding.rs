@@ -92,6 +92,7 @@ fn configuration(scenario: &Scenario, keys: &KeyRing) -> Result<Configuration, F
             fingerprint: keys.key(owner).public(),
             consensus_key: keys.key(owner).public(),
             log_key: keys.key(owner).public(),
+            encryption_key: keys.decryption_key(owner).public(),
             organisation: validator.organisation.clone(),
             region: validator.region.clone(),
         }
@@ -117,6 +118,8 @@ fn configuration(scenario: &Scenario, keys: &KeyRing) -> Result<Configuration, F
         validators: validators.collect(),
         participants: participants.collect(),
         governors: governors.collect::<Result<_, NameError>>()?,
+        witnesses: Vec::new(),
+        readers: Vec::new(),
         thresholds: Thresholds { document: 2, admission: 2, apply: 2 },
         mandate: Mandate {
             first_epoch: FederatedEpoch::new(1),

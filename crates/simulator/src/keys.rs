@@ -4,7 +4,7 @@
 //! One label serves all scenarios and seeds; a federation is told apart by its genesis, not by its keys.
 
 use federation_proto::SecretKey;
-use federation_proto::keys::{Artifact, KeyRole};
+use federation_proto::keys::{Artifact, DecryptionKey, KeyRole};
 use governance::trust::SYNTHETIC_LABEL;
 
 /// Derives the keys of one federation from a label.
@@ -27,6 +27,11 @@ impl KeyRing {
     /// The key of an owner in a role.
     pub fn key<R: KeyRole>(&self, owner: &str) -> SecretKey<R> {
         SecretKey::synthetic(&self.label, owner)
+    }
+
+    /// The key that payloads to an owner are encrypted to, with its secret half.
+    pub fn decryption_key(&self, owner: &str) -> DecryptionKey {
+        DecryptionKey::synthetic(&self.label, owner)
     }
 
     /// The key that signs manifests.

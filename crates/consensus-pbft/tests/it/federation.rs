@@ -5,7 +5,9 @@ use federation_proto::entry::EpochOpened;
 use federation_proto::genesis::{
     Configuration, FederationKind, Genesis, GovernorRecord, Mandate, Thresholds, ValidatorRecord,
 };
-use federation_proto::keys::{Consensus, Identity, KeyRole, LogCheckpoint, SecretKey};
+use federation_proto::keys::{
+    Consensus, DecryptionKey, Identity, KeyRole, LogCheckpoint, SecretKey,
+};
 use federation_proto::{
     Batch, BatchItem, Digest, FederatedEpoch, Generation, Lane, LaneSequence, LedgerEntry,
     LogicalTime, Name, Request, SessionId, Signed, SigningContext,
@@ -39,6 +41,7 @@ pub(crate) fn validator_record(index: usize) -> ValidatorRecord {
         fingerprint: key::<Identity>(&owner).public(),
         consensus_key: consensus_key(index).public(),
         log_key: log_key(index).public(),
+        encryption_key: DecryptionKey::synthetic(LABEL, &owner).public(),
         organisation: name(&owner),
         region: name("here"),
         name: name(&owner),
@@ -64,6 +67,8 @@ pub(crate) fn genesis(n: usize, instance: &str, number: u32) -> Genesis {
                 admission_key: key("governor").public(),
                 note_key: key("governor").public(),
             }],
+            witnesses: Vec::new(),
+            readers: Vec::new(),
             thresholds: Thresholds { document: 1, admission: 1, apply: 1 },
             mandate: Mandate {
                 first_epoch: FederatedEpoch::ZERO,

@@ -1,7 +1,9 @@
 //! Hostile keys and signatures.
 
 use curve25519_dalek::constants::EIGHT_TORSION;
-use curve25519_dalek::edwards::EdwardsPoint;
+use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
+use data_encoding::HEXLOWER;
+use std::sync::Arc;
 
 use super::*;
 
@@ -49,14 +51,15 @@ fn s_plus_l_is_refused() {
     ];
     let signature = key().sign_raw(b"m");
     assert!(signature.has_reduced_s());
-    let mut forged = signature;
+    let mut forged = signature.to_bytes();
     let mut carry = 0u16;
-    for (byte, l) in forged.s.iter_mut().zip(L) {
+    for (byte, l) in forged[32..].iter_mut().zip(L) {
         let sum = u16::from(*byte) + u16::from(l) + carry;
         *byte = sum.to_le_bytes()[0];
         carry = sum >> 8;
     }
     assert_eq!(carry, 0);
+    let forged = Signature::from_bytes(&forged);
     let verifier = key().public().check().expect("a good key");
     assert!(verifier.verify_raw(b"m", &signature));
     assert!(!verifier.verify_raw(b"m", &forged));
@@ -78,7 +81,7 @@ fn roles_and_owners_give_different_keys() {
 fn a_secret_key_never_prints_its_seed() {
     let shown = format!("{:?}", key());
     assert!(shown.starts_with("SecretKey<identity>("));
-    assert!(!shown.contains(&HEXLOWER.encode(&key().inner.to_bytes())));
+    assert!(!shown.contains(&HEXLOWER.encode(&*key().seed())));
 }
 
 #[test]
@@ -98,4 +101,16 @@ fn a_memo_never_says_yes_to_what_was_not_verified() {
 
 fn other_signature() -> Signature {
     SecretKey::<Identity>::synthetic("keys-test", "b").sign_raw(b"m")
+}
+
+#[test]
+fn kinds_have_one_number_and_one_name() {
+    for (number, kind) in (0u8..).zip(KeyKind::ALL) {
+        assert_eq!((u8::from(kind), KeyKind::try_from(number)), (number, Ok(kind)));
+        assert_eq!(kind.name().parse(), Ok(kind));
+    }
+    assert_eq!(KeyKind::try_from(10), Err(UnknownKind));
+    assert_eq!("Identity".parse::<KeyKind>(), Err(UnknownKind));
+    assert_eq!((Cosigner::NAME, Cosigner::KIND), ("cosigner", KeyKind::Cosigner));
+    assert!(UnknownKind.to_string().ends_with("cosigner, artifact, encryption"));
 }

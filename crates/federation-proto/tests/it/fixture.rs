@@ -2,6 +2,8 @@
 //!
 //! Every key derives from a published label, so each value is the same in every run.
 
+mod statement;
+
 use federation_proto::bounded::Bytes;
 use federation_proto::entry::{
     Absence, AbsenceReason, AggregatedUpdate, AggregationRule, AlignedUpdate, AlignmentRecord,
@@ -9,8 +11,8 @@ use federation_proto::entry::{
 };
 use federation_proto::envelope::{Envelope, PayloadKind};
 use federation_proto::genesis::{
-    Configuration, FederationKind, Genesis, GovernorRecord, Mandate, ParticipantRecord, Roster,
-    SiteRole, Thresholds, ValidatorRecord,
+    Configuration, FederationKind, Genesis, GovernorRecord, Mandate, ParticipantRecord,
+    ReaderRecord, Roster, SiteRole, Thresholds, ValidatorRecord, WitnessRecord,
 };
 use federation_proto::governed::LedgerPin;
 use federation_proto::handshake::{
@@ -19,7 +21,8 @@ use federation_proto::handshake::{
     SessionStatement, SoftwareVersion, TransportKind, TransportRecord, WireVersions,
     certificate_hash,
 };
-use federation_proto::keys::{Admission, Identity, KeyRole, Transport};
+use federation_proto::keys::{Admission, DecryptionKey, Identity, KeyRole, Transport};
+use federation_proto::seal::{SealBinding, Sealed};
 use federation_proto::update::{
     BlobReceipt, MetaUpdate, ParameterSet, ProofSlot, SealedPayload, UpdateCommitment,
 };
@@ -27,6 +30,10 @@ use federation_proto::{
     Cycle, Digest, Endorsed, FederatedEpoch, Generation, Lane, LaneSequence, LedgerBlockId,
     LedgerEntry, LogicalTime, Name, PublicKey, Request, SecretKey, SessionId, Signed,
     SigningContext,
+};
+
+pub(crate) use statement::{
+    changed_revocations, endorsed_revocation, revocation, rotated_keys, rotation, rotation_verifies,
 };
 
 /// Names of the admission keys' holders, in the roster's order.
@@ -60,6 +67,7 @@ pub(crate) fn configuration() -> Configuration {
             fingerprint: public(&owner),
             consensus_key: public(&owner),
             log_key: public(&owner),
+            encryption_key: reader(&owner).public(),
             organisation: name("org-v"),
             region: name("eu-north"),
         }
@@ -87,6 +95,16 @@ pub(crate) fn configuration() -> Configuration {
         validators: (1..=4).map(validator).collect(),
         participants: (1..).zip(roles).map(participant).collect(),
         governors: GOVERNORS.map(governor).into(),
+        witnesses: vec![WitnessRecord {
+            name: name("witness-1"),
+            organisation: name("org-w"),
+            cosigner_key: public("witness-1"),
+        }],
+        readers: vec![ReaderRecord {
+            name: name("auditor-1"),
+            organisation: name("org-r"),
+            encryption_key: reader("auditor-1").public(),
+        }],
         thresholds: Thresholds { document: 3, admission: 2, apply: 2 },
         mandate: Mandate { first_epoch: epoch(1), last_epoch: epoch(100) },
         policy_hash: digest("policy"),
@@ -268,6 +286,19 @@ pub(crate) fn proof() -> ProofSlot {
     }
 }
 
+pub(crate) fn reader(owner: &str) -> DecryptionKey {
+    DecryptionKey::synthetic("federation-proto tests", owner)
+}
+
+/// The same update, encrypted to two validators.
+pub(crate) fn sealed_update() -> MetaUpdate {
+    let update = meta_update();
+    let readers = ["validator-1", "validator-2"].map(|owner| reader(owner).recipient());
+    let binding = SealBinding::of_update(&update, genesis().federation_id());
+    let sealed = Sealed::seal(b"a compressed delta", &readers, &binding, [7; 32].into());
+    MetaUpdate { payload: SealedPayload::Sealed(sealed.expect("sealable")), ..update }
+}
+
 pub(crate) fn blob_receipt() -> BlobReceipt {
     BlobReceipt {
         validator: public("validator-2"),
@@ -364,7 +395,7 @@ pub(crate) fn aggregated(rule: AggregationRule) -> AggregatedUpdate {
 /// Every way to change one field of a value, as `(field, changed value)`.
 macro_rules! changed {
     ($body:expr => $type:ident { $($field:ident: $value:expr),+ $(,)? }) => {{
-        let body: $type = $body;
+        let body = $body;
         // Names every field, so that a new one does not compile until it is changed here.
         let $type { $($field: _),+ } = &body;
         vec![$((stringify!($field), $type { $field: $value, ..body.clone() })),+]

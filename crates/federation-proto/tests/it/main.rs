@@ -8,5 +8,7 @@ mod joining;
 mod negotiation;
 mod roster;
 mod samples;
+mod sealed;
 mod signing;
+mod statement;
 mod wire;

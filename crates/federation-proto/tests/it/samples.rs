@@ -11,9 +11,13 @@ use federation_proto::genesis::{Configuration, FederationKind, Genesis};
 use federation_proto::handshake::{
     FederationAccept, FederationHello, SessionStatement, TransportRecord,
 };
-use federation_proto::keys::{Admission, GovernanceNote, Identity};
+use federation_proto::keys::{Admission, Consensus, Document, GovernanceNote, Identity};
+use federation_proto::seal::Sealed;
 use federation_proto::signing::{Endorsement, SignedBody};
-use federation_proto::update::{BlobReceipt, MetaUpdate, ProofSlot, UpdateCommitment};
+use federation_proto::statement::{KeyRevocation, RevocationReason};
+use federation_proto::update::{
+    BlobReceipt, MetaUpdate, ProofSlot, SealedPayload, UpdateCommitment,
+};
 use federation_proto::{Cycle, Endorsed, Generation, LaneSequence, LogicalTime, Signed};
 
 use serde::de::DeserializeOwned;
@@ -118,9 +122,17 @@ fn requests() -> [Request; 5] {
     lanes.map(|lane| Request { lane, sequence: LaneSequence::new(200), ..fixture::request() })
 }
 
-fn updates() -> [MetaUpdate; 2] {
+fn updates() -> [MetaUpdate; 3] {
     let next = MetaUpdate { cycle: Cycle::new(12), ..fixture::meta_update() };
-    [fixture::meta_update(), next]
+    [fixture::meta_update(), next, fixture::sealed_update()]
+}
+
+fn seals() -> Vec<Sealed> {
+    let sealed = |update: MetaUpdate| match update.payload {
+        SealedPayload::Sealed(sealed) => Some(sealed),
+        SealedPayload::Clear(_) => None,
+    };
+    updates().into_iter().filter_map(sealed).collect()
 }
 
 fn receipts() -> [BlobReceipt; 2] {
@@ -213,6 +225,23 @@ fn commitments() -> [UpdateCommitment; 2] {
     [fixture::commitment(), bare]
 }
 
+fn endorsed_revocations() -> Sample {
+    let keys = fixture::GOVERNORS.map(|governor| {
+        let key = fixture::public::<Document>(governor);
+        key.check().expect("a good key")
+    });
+    sample([fixture::endorsed_revocation()], move |value: Endorsed<KeyRevocation>| {
+        Some(value.verify(&keys, 2, &fixture::context()).is_ok())
+    })
+}
+
+/// One revocation for each reason.
+fn revocations() -> [KeyRevocation; 3] {
+    let reasons =
+        [RevocationReason::Compromised, RevocationReason::Superseded, RevocationReason::Retired];
+    reasons.map(|reason| KeyRevocation { reason, ..fixture::revocation() })
+}
+
 /// Every canonical type of the crate. `codec::every_canonical_type_is_sampled` keeps it complete.
 pub(crate) fn all() -> Vec<Sample> {
     vec![
@@ -229,6 +258,7 @@ pub(crate) fn all() -> Vec<Sample> {
         plain(batch_items()),
         plain(batches()),
         plain([ProofSlot::None]),
+        plain(seals()),
         plain(updates()),
         signed(updates(), "site-1"),
         plain(receipts()),
@@ -238,5 +268,9 @@ pub(crate) fn all() -> Vec<Sample> {
         signed(envelopes(), "site-1"),
         plain(configurations()),
         plain(geneses()),
+        plain([fixture::rotation::<Consensus>("validator-1")]),
+        sample(fixture::rotated_keys(), |value| Some(fixture::rotation_verifies(&value))),
+        plain(revocations()),
+        endorsed_revocations(),
     ]
 }

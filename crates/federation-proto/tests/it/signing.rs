@@ -8,17 +8,18 @@ use federation_proto::entry::{EpochOpened, LedgerEntry};
 use federation_proto::envelope::{Envelope, PayloadKind};
 use federation_proto::genesis::{Configuration, FederationKind, Genesis};
 use federation_proto::handshake::FederationAccept;
-use federation_proto::keys::{Admission, Document, Identity};
+use federation_proto::keys::{Admission, Consensus, Document, Identity, KeyKind};
 use federation_proto::signing::{Domain, Endorsement, SignatureError};
-use federation_proto::update::{BlobReceipt, MetaUpdate, SealedPayload};
+use federation_proto::statement::KeyRotation;
+use federation_proto::update::{BlobReceipt, MetaUpdate, ProofSlot, SealedPayload};
 use federation_proto::{
-    Cycle, Digest, Endorsed, Generation, LaneSequence, LedgerBlockId, LogicalTime, SecretKey,
-    SessionId, Signature, Signed, SignedBody, SigningContext, Verified, VerifyingKey,
+    Cycle, Digest, Endorsed, Generation, LaneSequence, LedgerBlockId, LogicalTime, RotationNumber,
+    SecretKey, SessionId, Signature, Signed, SignedBody, SigningContext, Verified, VerifyingKey,
 };
 
 use crate::fixture::{self, changed};
 
-const DOMAINS: [Domain; 13] = [
+const DOMAINS: [Domain; 15] = [
     Domain::Genesis,
     Domain::Hello,
     Domain::Accept,
@@ -32,6 +33,8 @@ const DOMAINS: [Domain; 13] = [
     Domain::Commit,
     Domain::Checkpoint,
     Domain::Manifest,
+    Domain::KeyRotation,
+    Domain::KeyRevocation,
 ];
 
 fn invalid<T: SignedBody>(key: &VerifyingKey<T::Role>) -> SignatureError {
@@ -153,6 +156,21 @@ fn requests_are_bound() {
         entry: entry,
     });
     bound_to_everything(&fixture::request(), changed, &[]);
+}
+
+#[test]
+fn statements_about_keys_are_bound() {
+    let rotation = fixture::rotation::<Consensus>("validator-1");
+    let changed = changed!(rotation.clone() => KeyRotation {
+        role: KeyKind::Identity,
+        holder: fixture::name("validator-2"),
+        old_key: fixture::public("validator-2"),
+        new_key: fixture::public("validator-2"),
+        from_epoch: fixture::epoch(10),
+        number: RotationNumber::new(3),
+    });
+    bound_to_everything(&rotation, changed, &[]);
+    bound_to_everything(&fixture::revocation(), fixture::changed_revocations(), &[]);
 }
 
 #[test]

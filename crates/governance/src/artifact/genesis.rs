@@ -5,12 +5,12 @@
 
 use federation_proto::codec::{Canonical, CodecError};
 use federation_proto::genesis::{
-    Configuration, FederationKind, Genesis, GovernorRecord, Mandate, ParticipantRecord, SiteRole,
-    Thresholds, ValidatorRecord,
+    Configuration, FederationKind, Genesis, GovernorRecord, Mandate, ParticipantRecord,
+    ReaderRecord, SiteRole, Thresholds, ValidatorRecord, WitnessRecord,
 };
 use federation_proto::keys::{
-    Admission, Artifact, Consensus, Document as DocumentKey, GovernanceNote, LogCheckpoint,
-    NodeFingerprint, PublicKey, Signature,
+    Admission, Artifact, Consensus, Cosigner, Document as DocumentKey, EncryptionKey,
+    GovernanceNote, LogCheckpoint, NodeFingerprint, PublicKey, Signature,
 };
 use federation_proto::limits;
 use federation_proto::signing::{Endorsed, Endorsement};
@@ -80,6 +80,10 @@ pub struct ConfigurationView {
     pub validators: Vec<ValidatorView>,
     /// The sites that may join.
     pub participants: Vec<ParticipantView>,
+    /// Witnesses of the ledger.
+    pub witnesses: Vec<WitnessView>,
+    /// Readers of encrypted payloads beside the validators.
+    pub readers: Vec<ReaderView>,
 }
 
 /// How many governors must agree.
@@ -132,6 +136,9 @@ pub struct ValidatorView {
     /// Log key.
     #[serde(with = "text")]
     pub log_key: PublicKey<LogCheckpoint>,
+    /// Key that payloads are encrypted to.
+    #[serde(with = "text")]
+    pub encryption_key: EncryptionKey,
 }
 
 /// A site.
@@ -149,6 +156,32 @@ pub struct ParticipantView {
     /// Identity key.
     #[serde(with = "text")]
     pub node_fingerprint: NodeFingerprint,
+}
+
+/// A witness.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessView {
+    /// Name.
+    pub name: Name,
+    /// Organisation.
+    pub organisation: Name,
+    /// Key of its cosignatures.
+    #[serde(with = "text")]
+    pub cosigner_key: PublicKey<Cosigner>,
+}
+
+/// A reader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReaderView {
+    /// Name.
+    pub name: Name,
+    /// Organisation.
+    pub organisation: Name,
+    /// Key that payloads are encrypted to.
+    #[serde(with = "text")]
+    pub encryption_key: EncryptionKey,
 }
 
 /// A governor's signature.
@@ -247,6 +280,8 @@ impl ConfigurationView {
             governors: configuration.governors.iter().map(GovernorView::of).collect(),
             validators: configuration.validators.iter().map(ValidatorView::of).collect(),
             participants: configuration.participants.iter().map(ParticipantView::of).collect(),
+            witnesses: configuration.witnesses.iter().map(WitnessView::of).collect(),
+            readers: configuration.readers.iter().map(ReaderView::of).collect(),
         }
     }
 }
@@ -272,6 +307,7 @@ impl ValidatorView {
             node_fingerprint: record.fingerprint,
             consensus_key: record.consensus_key,
             log_key: record.log_key,
+            encryption_key: record.encryption_key,
         }
     }
 }
@@ -284,6 +320,26 @@ impl ParticipantView {
             region: record.region.clone(),
             role: record.role,
             node_fingerprint: record.fingerprint,
+        }
+    }
+}
+
+impl WitnessView {
+    fn of(record: &WitnessRecord) -> Self {
+        Self {
+            name: record.name.clone(),
+            organisation: record.organisation.clone(),
+            cosigner_key: record.cosigner_key,
+        }
+    }
+}
+
+impl ReaderView {
+    fn of(record: &ReaderRecord) -> Self {
+        Self {
+            name: record.name.clone(),
+            organisation: record.organisation.clone(),
+            encryption_key: record.encryption_key,
         }
     }
 }

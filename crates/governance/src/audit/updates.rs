@@ -150,6 +150,7 @@ fn report(update: &FederatedUpdate, fault: &PayloadFault, found: &mut Results) {
         }
         PayloadFault::Signature(_) => (Check::SigStrict, "its author's signature".to_owned()),
         PayloadFault::Session { .. } => (Check::RosterEpoch, "a session of its author".to_owned()),
+        PayloadFault::UnexpectedSeal => (Check::UpdateHash, "a payload in clear".to_owned()),
         PayloadFault::UnexpectedProof => (Check::UpdateHash, "no proof".to_owned()),
         PayloadFault::Payload(PayloadError::Delta(_)) => {
             (Check::Numeric, "a delta within the schema's bounds".to_owned())

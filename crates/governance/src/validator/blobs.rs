@@ -64,6 +64,9 @@ pub enum BlobRefusal {
     /// The policy asks for no proof.
     #[error("update carries a proof, the policy asks for none")]
     UnexpectedProof,
+    /// The policy asks for no encryption.
+    #[error("sealed payload, but the policy's confidentiality is clear")]
+    UnexpectedSeal,
     /// The payload is no delta of the schema, within bounds.
     #[error(transparent)]
     Payload(#[from] PayloadError),
@@ -230,7 +233,9 @@ impl FederationApplication {
         if update.proof != ProofSlot::None {
             return Err(BlobRefusal::UnexpectedProof);
         }
-        let SealedPayload::Clear(frame) = &update.payload;
+        let SealedPayload::Clear(frame) = &update.payload else {
+            return Err(BlobRefusal::UnexpectedSeal);
+        };
         DeltaPayload::open(frame, &update.update_hash, &rules.schema)?;
         Ok(update)
     }

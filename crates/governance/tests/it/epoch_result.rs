@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use federation_proto::codec::Canonical;
 use federation_proto::entry::{AggregationRule, DiscardReason, DiscardedUpdate};
+use federation_proto::seal::Sealed;
 use federation_proto::update::{MetaUpdate, SealedPayload, UpdateCommitment};
 use federation_proto::{Digest, FederatedEpoch, LedgerBlockId, NodeFingerprint};
 use governance::epoch_result::{EpochResult, ResultError, compute, epoch_bases, session_bindings};
@@ -122,6 +123,16 @@ fn a_payload_that_is_no_zstd_frame_is_discarded() {
     });
     let fault = goes_on_without(world, DiscardReason::InvalidPayload);
     assert_eq!(fault, PayloadFault::Payload(PayloadError::Frame(FrameError::Magic)));
+}
+
+#[test]
+fn a_sealed_payload_is_discarded_under_a_policy_in_clear() {
+    let world = epoch_with(|_, update| MetaUpdate {
+        payload: SealedPayload::Sealed(Sealed::from_parts(Vec::new(), Vec::new())),
+        ..update
+    });
+    let fault = goes_on_without(world, DiscardReason::InvalidPayload);
+    assert_eq!(fault, PayloadFault::UnexpectedSeal);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use federation_proto::genesis::{
     Configuration, FederationKind, Genesis, GovernorRecord, Mandate, ParticipantRecord, SiteRole,
     Thresholds, ValidatorRecord,
 };
-use federation_proto::keys::{Artifact, KeyRole};
+use federation_proto::keys::{Artifact, DecryptionKey, KeyRole};
 use federation_proto::{
     Batch, BatchItem, Digest, FederatedEpoch, LedgerEntry, LogicalTime, Name, NodeFingerprint,
     SecretKey, SequenceNumber, SigningContext,
@@ -124,6 +124,8 @@ impl Charter {
             validators: (0..VALIDATORS).map(validator_record).collect(),
             participants: (1..=SITES).map(participant_record).collect(),
             governors: governors.into(),
+            witnesses: Vec::new(),
+            readers: Vec::new(),
             thresholds: Thresholds { document: 2, admission: 2, apply: 2 },
             mandate: Mandate {
                 first_epoch: FederatedEpoch::new(1),
@@ -142,6 +144,7 @@ fn validator_record(index: u16) -> ValidatorRecord {
         fingerprint: key(&owner).public(),
         consensus_key: key(&owner).public(),
         log_key: key(&owner).public(),
+        encryption_key: DecryptionKey::synthetic("governance tests", &owner).public(),
         organisation: name(&format!("org-{owner}")),
         region: name("here"),
     }

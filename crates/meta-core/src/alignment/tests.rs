@@ -164,6 +164,9 @@ fn an_authors_fault_is_a_classification() {
     let invalid = [Some(DiscardReason::InvalidPayload)];
     let garbage = federation_proto::update::SealedPayload::Clear(vec![1, 2, 3]);
     assert_eq!(reasons(vec![MetaUpdate { payload: garbage, ..fresh(1) }]), invalid);
+    let sealed = federation_proto::seal::Sealed::from_parts(Vec::new(), Vec::new());
+    let sealed = federation_proto::update::SealedPayload::Sealed(sealed);
+    assert_eq!(reasons(vec![MetaUpdate { payload: sealed, ..fresh(1) }]), invalid);
     assert_eq!(reasons(vec![MetaUpdate { update_hash: base(1), ..fresh(1) }]), invalid);
     assert_eq!(reasons(vec![update(0, 1, base(EPOCH), vec![i16::MAX, 0])]), invalid);
     assert_eq!(reasons(vec![update(0, 1, base(EPOCH), vec![0])]), invalid);

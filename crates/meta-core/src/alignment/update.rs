@@ -120,6 +120,9 @@ pub enum PayloadFault {
     /// A proof where the policy asks for none.
     #[error("the update carries a proof, the policy asks for none")]
     UnexpectedProof,
+    /// Encrypted, where everybody must be able to recompute the aggregate.
+    #[error("sealed payload, but the policy's confidentiality is clear")]
+    UnexpectedSeal,
     /// The payload is no delta of the schema.
     #[error(transparent)]
     Payload(#[from] PayloadError),
@@ -307,7 +310,9 @@ impl Content {
         if update.proof != ProofSlot::None {
             return Err(PayloadFault::UnexpectedProof);
         }
-        let SealedPayload::Clear(frame) = &update.payload;
+        let SealedPayload::Clear(frame) = &update.payload else {
+            return Err(PayloadFault::UnexpectedSeal);
+        };
         let delta = DeltaPayload::open(frame, &update.update_hash, context.schema)?;
         Ok(Self { update, delta })
     }

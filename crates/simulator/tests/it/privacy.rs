@@ -70,7 +70,11 @@ fn seen(run: &SimulationRun, printed: String) -> Vec<(String, Vec<u8>)> {
     let mut decompressed = 0;
     for (path, bytes) in run.artifacts.iter().filter(|(path, _)| path.starts_with(BLOBS)) {
         if let Ok(update) = Signed::<MetaUpdate>::from_canonical(bytes) {
-            let SealedPayload::Clear(frame) = &update.claimed().payload;
+            let frame = match &update.claimed().payload {
+                SealedPayload::Clear(frame) => Some(frame),
+                SealedPayload::Sealed(_) => None,
+            };
+            let frame = frame.expect("a federation in clear");
             let payload = decompress(frame, 1 << 20).expect("a payload that the run accepted");
             seen.push((format!("{path} decompressed"), payload));
             decompressed += 1;

@@ -21,7 +21,8 @@ use federation_proto::handshake::{
     certificate_hash,
 };
 use federation_proto::keys::{
-    Admission, Artifact, Consensus, Document, GovernanceNote, Identity, LogCheckpoint, Transport,
+    Admission, Artifact, Consensus, DecryptionKey, Document, GovernanceNote, Identity,
+    LogCheckpoint, Transport,
 };
 use federation_proto::signing::{Endorsed, Endorsement, SigningContext};
 use federation_proto::update::{
@@ -78,6 +79,7 @@ fn configuration(policy: &Policy) -> Configuration {
             fingerprint: key::<Identity>(&owner).public(),
             consensus_key: key::<Consensus>(&owner).public(),
             log_key: key::<LogCheckpoint>(&owner).public(),
+            encryption_key: DecryptionKey::synthetic(LABEL, &owner).public(),
             organisation: name(&format!("org-val-{index}")),
             region: name("eu"),
         }
@@ -104,6 +106,8 @@ fn configuration(policy: &Policy) -> Configuration {
         validators: validators.collect(),
         participants: participants.collect(),
         governors: governors.to_vec(),
+        witnesses: Vec::new(),
+        readers: Vec::new(),
         thresholds: Thresholds { document: 2, admission: 2, apply: 2 },
         mandate: Mandate {
             first_epoch: FederatedEpoch::new(1),

@@ -1,6 +1,7 @@
 //! Updates as blobs: checked, durable, receipted; and fetched where they are missing.
 
 use federation_proto::codec::{Canonical, CodecError};
+use federation_proto::seal::Sealed;
 use federation_proto::signing::SignatureError;
 use federation_proto::update::{MetaUpdate, SealedPayload};
 use federation_proto::{
@@ -149,6 +150,15 @@ fn a_payload_that_is_no_delta_within_bounds_gets_no_receipt() {
         matches!(refusal, BlobRefusal::Payload(PayloadError::Delta(DeltaError::OutOfRange { .. }))),
         "{refusal}"
     );
+}
+
+#[test]
+fn a_sealed_payload_gets_no_receipt_under_a_policy_in_clear() {
+    let refusal = refused(&site(1), |_, update| {
+        let payload = SealedPayload::Sealed(Sealed::from_parts(Vec::new(), Vec::new()));
+        MetaUpdate { payload, ..update }
+    });
+    assert_eq!(refusal, BlobRefusal::UnexpectedSeal);
 }
 
 #[test]
