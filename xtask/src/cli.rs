@@ -4,6 +4,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use federation_proto::keys::KeyKind;
+use federation_proto::{Digest, FederationId, Name};
 use governance::audit::ExpectedHead;
 use simulator::scenario::MAX_EPOCHS;
 
@@ -31,6 +33,8 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Audit a run's artifacts offline: recompute everything, believe nothing
     Compliance(ComplianceArgs),
+    /// Create, show and rotate key files
+    Key(KeyArgs),
     /// Measure an area against its reference, in the same process
     Bench(BenchArgs),
     /// The test command: everything that must hold before a change lands
@@ -155,6 +159,82 @@ pub(crate) struct ComplianceArgs {
     /// Fail unless the root of trust is live
     #[arg(long)]
     pub(crate) require_live: bool,
+}
+
+/// Arguments of `key`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Makes and shows key files: four lines of text that only their owner may read. A secret is drawn \
+        from the operating system and never shown, and no file is overwritten. A rotation is a statement \
+        that both keys sign, worth something in one federation and configuration only.",
+    after_long_help = "Examples:\n  \
+        cargo xtask key create --role identity --out identity.key\n  \
+        cargo xtask key show identity.key\n  \
+        cargo xtask key rotate --help\n\n\
+        Exit status: 0 done, 1 this machine failed, 2 bad usage or an unusable key file."
+)]
+pub(crate) struct KeyArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: KeyCommand,
+}
+
+/// The commands of `key`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Create a key file
+    Create {
+        /// The job of the key, such as identity or consensus
+        #[arg(long, value_name = "ROLE")]
+        role: KeyKind,
+        /// The file to create
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Show role and public key of a key file
+    Show {
+        /// The key file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Sign the rotation of a key with the old key and the new one
+    Rotate(RotateArgs),
+}
+
+/// Arguments of `key rotate`.
+#[derive(Debug, Args)]
+pub(crate) struct RotateArgs {
+    /// The job of both keys
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: KeyKind,
+    /// Whose keys they are, by the name in the roster
+    #[arg(long, value_name = "NAME")]
+    pub(crate) holder: Name,
+    /// File of the key in force
+    #[arg(long, value_name = "FILE")]
+    pub(crate) old: PathBuf,
+    /// File of the key that takes its place
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new: PathBuf,
+    /// The federation's id, 64 hexadecimal characters
+    #[arg(long, value_name = "ID")]
+    pub(crate) federation: FederationId,
+    /// Digest of the configuration in force, 64 hexadecimal characters
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) config: Digest,
+    /// First epoch of the new key
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = counted)]
+    pub(crate) from_epoch: u64,
+    /// Which rotation of this holder and role it is, from 1
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = counted)]
+    pub(crate) number: u64,
+    /// The file to create for the statement, in its canonical bytes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+fn counted(text: &str) -> Result<u64, String> {
+    number(text, 1..=u64::MAX)
 }
 
 /// Arguments of `bench`.

@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::bench::BenchError;
 use crate::ci::CiError;
+use crate::key::KeyError;
 use crate::load::LoadError;
 use crate::publish::PublishError;
 
@@ -89,6 +90,9 @@ pub(crate) enum Failure {
     /// The result could not be shown.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
+    /// A key file is unusable or cannot be made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// A measurement failed.
     #[error(transparent)]
     Bench(#[from] BenchError),
@@ -117,6 +121,7 @@ impl Failure {
             Self::Publish(PublishError::Unsuitable { .. } | PublishError::ForeignStaging(_)) => {
                 USAGE
             }
+            Self::Key(cause) => cause.exit_code(),
             Self::Bench(cause) => cause.exit_code(),
             Self::Ci(cause) => cause.exit_code(),
             Self::Trust(_)

@@ -1,8 +1,9 @@
-//! Command line of the workspace: `simulate`, `compliance`, `bench` and `ci`.
+//! Command line of the workspace: `simulate`, `compliance`, `key`, `bench` and `ci`.
 //!
 //! ```text
 //! cli ─▶ simulate   ─▶ simulator::FederationSimulator ─▶ publish   (stage, sync, swap)
 //!     ─▶ compliance ─▶ load (read-only, bounded)      ─▶ governance::audit
+//!     ─▶ key        ─▶ key_store                      (create, show, rotate)
 //!     ─▶ bench      ─▶ one table, one JSON object a line
 //!     ─▶ ci         ─▶ the stages of the test command
 //! ```
@@ -18,6 +19,7 @@ mod cli;
 mod compliance;
 mod failure;
 mod interrupt;
+mod key;
 mod load;
 mod output;
 mod publish;
@@ -58,6 +60,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Simulate(args) => simulate::run(args),
         Command::Compliance(args) => compliance::run(args),
+        Command::Key(args) => key::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Ci(args) => ci::run(args),
     }

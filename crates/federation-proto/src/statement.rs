@@ -18,8 +18,9 @@ use thiserror::Error;
 use crate::codec::{Canonical, canonical};
 use crate::counters::{FederatedEpoch, RotationNumber};
 use crate::keys::{
-    Admission, Consensus, Cosigner, Document, GovernanceNote, Identity, KeyError, KeyKind, KeyRole,
-    LogCheckpoint, PublicKey, SecretKey, Signature, Transport, VerifyingKey,
+    Admission, Consensus, Cosigner, Document, GovernanceNote, Identity, KeyError, KeyFile,
+    KeyFileError, KeyKind, KeyRole, LogCheckpoint, PublicKey, SecretKey, Signature, Transport,
+    VerifyingKey,
 };
 use crate::limits;
 use crate::name::Name;
@@ -180,6 +181,55 @@ impl<R> Deref for VerifiedRotation<R> {
     }
 }
 
+/// What a rotation says beside its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RotationTerms {
+    /// Whose keys they are, by the name in the roster.
+    pub holder: Name,
+    /// First epoch of the new key.
+    pub from_epoch: FederatedEpoch,
+    /// Counts the rotations of this holder and role.
+    pub number: RotationNumber,
+}
+
+/// Why a rotation of two key files cannot be signed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RotateError {
+    /// Keys of this kind are replaced with a configuration.
+    #[error("a key of role {0} is replaced by a configuration, not by a statement")]
+    NotByStatement(KeyKind),
+    /// The new key is of another role than the old one.
+    #[error("the new key is {0}")]
+    New(KeyFileError),
+    /// The old key is not of the role that it was taken for.
+    #[error("the old key is {0}")]
+    Old(KeyFileError),
+    /// The old key is not usable.
+    #[error("the old key is unusable: {0}")]
+    Unusable(KeyError),
+    /// What was signed would be refused.
+    #[error(transparent)]
+    Rotation(#[from] RotationError),
+}
+
+fn rotate<R: KeyRole>(
+    old: KeyFile,
+    new: KeyFile,
+    terms: RotationTerms,
+    context: &SigningContext,
+) -> Result<SignedRotation<R>, RotateError> {
+    let new = new.into_signing::<R>().map_err(RotateError::New)?;
+    let old = old.into_signing::<R>().map_err(RotateError::Old)?;
+    let RotationTerms { holder, from_epoch, number } = terms;
+    let (old_key, new_key) = (old.public(), new.public());
+    let role = R::KIND;
+    let rotation = KeyRotation { role, holder, old_key, new_key, from_epoch, number };
+    let signed = SignedRotation::sign(rotation, &old, &new, context);
+    let current = old_key.check().map_err(RotateError::Unusable)?;
+    signed.verify(&current, context)?;
+    Ok(signed)
+}
+
 macro_rules! rotated {
     ($($(#[$meta:meta])* $role:ident),+ $(,)?) => {
         /// A rotation of a key of any role that rotates by statement, as a ledger entry or a file holds it.
@@ -192,6 +242,22 @@ macro_rules! rotated {
         }
 
         impl RotatedKey {
+            /// Signs the rotation of a key that gives way to another, both as key files hold them, and
+            /// proves that it verifies.
+            pub fn sign(
+                old: KeyFile,
+                new: KeyFile,
+                terms: RotationTerms,
+                context: &SigningContext,
+            ) -> Result<Self, RotateError> {
+                match old.kind() {
+                    $(KeyKind::$role => {
+                        rotate::<$role>(old, new, terms, context).map(Self::$role)
+                    })+
+                    other => Err(RotateError::NotByStatement(other)),
+                }
+            }
+
             /// The role of the keys.
             pub const fn kind(&self) -> KeyKind {
                 match self {

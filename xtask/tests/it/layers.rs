@@ -7,13 +7,14 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use crate::tree;
 
 /// The layers from the bottom up.
-const ORDER: [&str; 7] = [
+const ORDER: [&str; 8] = [
     "federation-proto",
     "ledger",
     "consensus-pbft",
     "meta-core",
     "governance",
     "simulator",
+    "key-store",
     "xtask",
 ];
 

@@ -8,6 +8,7 @@
 mod cli;
 mod clippy_bans;
 mod gates;
+mod key;
 mod layers;
 mod readme;
 mod rfc_trace;

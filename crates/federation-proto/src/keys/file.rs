@@ -142,17 +142,18 @@ impl KeyFile {
 
     /// The signing key, if it is of role `R`.
     pub fn into_signing<R: KeyRole>(self) -> Result<SecretKey<R>, KeyFileError> {
-        self.expect(R::KIND)?;
+        self.check_kind(R::KIND)?;
         Ok(SecretKey::from_seed(self.secret))
     }
 
     /// The decryption key, if it is one.
     pub fn into_decryption(self) -> Result<DecryptionKey, KeyFileError> {
-        self.expect(KeyKind::Encryption)?;
+        self.check_kind(KeyKind::Encryption)?;
         Ok(DecryptionKey::from_seed(self.secret))
     }
 
-    fn expect(&self, expected: KeyKind) -> Result<(), KeyFileError> {
+    /// Whether the key is of the kind that is wanted.
+    pub fn check_kind(&self, expected: KeyKind) -> Result<(), KeyFileError> {
         if self.kind == expected {
             Ok(())
         } else {

@@ -11,7 +11,7 @@ use federation_proto::handshake::FederationAccept;
 use federation_proto::keys::{Admission, Consensus, Document, Identity, KeyKind};
 use federation_proto::signing::{Domain, Endorsement, SignatureError};
 use federation_proto::statement::KeyRotation;
-use federation_proto::update::{BlobReceipt, MetaUpdate, ProofSlot, SealedPayload};
+use federation_proto::update::{BlobReceipt, MetaUpdate, SealedPayload};
 use federation_proto::{
     Cycle, Digest, Endorsed, Generation, LaneSequence, LedgerBlockId, LogicalTime, RotationNumber,
     SecretKey, SessionId, Signature, Signed, SignedBody, SigningContext, Verified, VerifyingKey,

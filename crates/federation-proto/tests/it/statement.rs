@@ -2,11 +2,13 @@
 
 use federation_proto::codec::Canonical;
 use federation_proto::keys::{
-    Consensus, Document, Identity, KeyError, KeyKind, KeyRole, PublicKey, SecretKey,
+    Consensus, Document, Identity, KeyError, KeyFile, KeyFileError, KeyKind, KeyRole, PublicKey,
+    SecretKey,
 };
 use federation_proto::signing::{Domain, SignatureError};
 use federation_proto::statement::{
-    KeyRevocation, KeyRotation, RevocationReason, RotatedKey, RotationError, SignedRotation,
+    KeyRevocation, KeyRotation, RevocationReason, RotateError, RotatedKey, RotationError,
+    RotationTerms, SignedRotation,
 };
 use federation_proto::{Endorsed, RotationNumber, Signature, SigningContext, VerifyingKey};
 
@@ -188,6 +190,33 @@ fn a_role_is_stated_truly() {
         let expected = KeyKind::Identity;
         assert_eq!(moved_role::<Identity>(stated), Err(RotationError::Role { stated, expected }));
     }
+}
+
+#[test]
+fn key_files_of_one_role_rotate() {
+    let file = |kind, byte: u8| KeyFile::from_seed(kind, [byte; 32].into());
+    let terms = || RotationTerms {
+        holder: fixture::name("validator-1"),
+        from_epoch: fixture::epoch(9),
+        number: RotationNumber::new(1),
+    };
+    let sign = |old, new| RotatedKey::sign(old, new, terms(), &fixture::context());
+    for kind in KeyKind::ALL {
+        let signed = sign(file(kind, 1), file(kind, 2));
+        let by_statement = !matches!(kind, KeyKind::Artifact | KeyKind::Encryption);
+        match signed {
+            Ok(rotated) => assert!(by_statement && rotated.kind() == kind, "{kind}"),
+            Err(error) => {
+                assert_eq!(error, RotateError::NotByStatement(kind));
+                assert!(!by_statement, "{kind}");
+            }
+        }
+    }
+    let (kind, found) = (KeyKind::Consensus, KeyKind::Identity);
+    let other = KeyFileError::WrongRole { expected: kind, found };
+    assert_eq!(sign(file(kind, 1), file(found, 2)), Err(RotateError::New(other)));
+    let same = RotationError::SameKey { holder: terms().holder, role: kind };
+    assert_eq!(sign(file(kind, 1), file(kind, 1)), Err(RotateError::Rotation(same)));
 }
 
 fn governors() -> Vec<SecretKey<Document>> {
