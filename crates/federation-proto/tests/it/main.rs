@@ -2,9 +2,16 @@
 #![expect(clippy::expect_used, reason = "a fixture that cannot be made is a failed test")]
 
 mod codec;
+mod conformance;
+mod draw;
+mod fields;
 mod fixture;
 mod handshake;
+mod outside;
 mod roster;
 mod samples;
 mod signing;
+mod survey;
+mod trace;
 mod wire;
+mod wire_types;
