@@ -16,17 +16,12 @@ const MOST_ATTEMPTS: u64 = 10_000;
 /// Every enum met while drawing, with its declared variants in order.
 pub(crate) type Declared = BTreeMap<&'static str, &'static [&'static str]>;
 
-/// Draws a value of `T`.
-pub(crate) fn draw<T: Canonical>(seed: u64) -> T {
-    draw_with_enums(seed).0
-}
-
 /// Draws a value of `T` and says which enums stand in it.
 ///
 /// A type's own checks may refuse a value (an unsorted list, a number out of range). Then another one is
 /// drawn, with ever shorter lists, since the longer a list the rarer a good one.
 #[track_caller]
-pub(crate) fn draw_with_enums<T: Canonical>(seed: u64) -> (T, Declared) {
+pub(crate) fn draw<T: Canonical>(seed: u64) -> (T, Declared) {
     let mut last = None;
     for attempt in 0..MOST_ATTEMPTS {
         let mut stream = Stream::new(T::NAME, seed, attempt);
@@ -39,7 +34,7 @@ pub(crate) fn draw_with_enums<T: Canonical>(seed: u64) -> (T, Declared) {
 }
 
 /// An endless stream of bytes, read as whatever is asked for.
-pub(crate) struct Stream {
+struct Stream {
     bytes: blake3::OutputReader,
     longest: u64,
     enums: Declared,
@@ -47,7 +42,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// The stream of a name and a seed.
-    pub(crate) fn new(name: &str, seed: u64, attempt: u64) -> Self {
+    fn new(name: &str, seed: u64, attempt: u64) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(name.as_bytes()).update(&[0]);
         hasher.update(&seed.to_le_bytes()).update(&attempt.to_le_bytes());
@@ -60,14 +55,14 @@ impl Stream {
     }
 
     /// The next bytes.
-    pub(crate) fn take<const N: usize>(&mut self) -> [u8; N] {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         self.bytes.fill(&mut bytes);
         bytes
     }
 
     /// A number below `bound`. The bias of the remainder is of no matter here.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    fn below(&mut self, bound: u64) -> u64 {
         u64::from_le_bytes(self.take()) % bound.max(1)
     }
 

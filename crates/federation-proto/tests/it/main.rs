@@ -1,8 +1,13 @@
 //! Integration tests of the wire vocabulary, through its public API only.
-#![expect(clippy::expect_used, reason = "a fixture that cannot be made is a failed test")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a fixture that cannot be made is a failed test"
+)]
 
 mod codec;
 mod conformance;
+mod domains;
 mod draw;
 mod fields;
 mod fixture;
@@ -13,5 +18,6 @@ mod samples;
 mod signing;
 mod survey;
 mod trace;
+mod vectors;
 mod wire;
 mod wire_types;

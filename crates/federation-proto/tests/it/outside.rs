@@ -39,7 +39,7 @@ pub(crate) fn approve(path: &str, actual: &str, test: &str) {
         return;
     }
     if approving() {
-        std::fs::write(in_crate(path), actual).expect("the file can be written");
+        write(&in_crate(path), actual);
         return;
     }
     let line = committed.lines().zip(actual.lines()).position(|(old, new)| old != new);
@@ -56,6 +56,11 @@ pub(crate) fn approve(path: &str, actual: &str, test: &str) {
         shown(&committed),
         shown(actual),
     );
+}
+
+/// Writes a file anywhere.
+pub(crate) fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).expect("the file can be written");
 }
 
 /// The sources of the crate.

@@ -11,7 +11,7 @@ use federation_proto::{
 };
 use federation_proto::{batch, entry, envelope, genesis, handshake, update};
 
-use crate::draw::{self, Declared};
+use crate::draw::{Declared, draw};
 use crate::outside;
 use crate::trace::{Trace, trace};
 
@@ -37,7 +37,7 @@ pub(crate) struct Authority {
     pub(crate) body: &'static str,
     /// Domain of its signatures.
     pub(crate) domain: Domain,
-    /// The seeds of the keys that sign what is drawn.
+    /// The keys that sign what is drawn.
     pub(crate) keys: fn() -> Vec<SigningKey>,
     /// How many of them must sign; none for a type with exactly one signature.
     pub(crate) threshold: Option<usize>,
@@ -119,7 +119,7 @@ fn plain<T: Canonical>() -> WireType {
         name: T::NAME,
         max_bytes: T::MAX_BYTES,
         draw: |seed| {
-            let (value, enums) = draw::draw_with_enums::<T>(seed);
+            let (value, enums) = draw::<T>(seed);
             drawn(&value, enums)
         },
         read: |bytes| read::<T>(bytes, |_| None),
@@ -136,7 +136,7 @@ where
         name: <Signed<T>>::NAME,
         max_bytes: <Signed<T>>::MAX_BYTES,
         draw: |seed| {
-            let (body, enums) = draw::draw_with_enums::<T>(seed);
+            let (body, enums) = draw::<T>(seed);
             drawn(&Signed::sign(body, &key::<T>("signer"), &context()), enums)
         },
         read: |bytes| {
@@ -163,7 +163,7 @@ where
         name: <Endorsed<T>>::NAME,
         max_bytes: <Endorsed<T>>::MAX_BYTES,
         draw: |seed| {
-            let (body, enums) = draw::draw_with_enums::<T>(seed);
+            let (body, enums) = draw::<T>(seed);
             drawn(&Endorsed::sign(body, &GOVERNORS.map(key::<T>), &context()), enums)
         },
         read: |bytes| {
