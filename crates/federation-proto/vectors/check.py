@@ -196,7 +196,7 @@ def part(leaves, path):
 def check_authority(entry, federation_id, config_digest):
     signed, leaves = entry["signed"], entry["leaves"]
     covered = preimage(signed["domain"], federation_id, config_digest, part(leaves, "body"))
-    permitted = [bytes.fromhex(key["key"]) for key in signed["keys"]]
+    permitted = [bytes.fromhex(key) for key in signed["keys"]]
     if signed["threshold"] is None:
         ed25519.verify(permitted[0], covered, part(leaves, "signature"))
         return

@@ -4,7 +4,7 @@
 //! new field or variant is drawn the day it is declared, and no generator has to be kept in step by hand.
 //! The same name and seed give the same value in every run and on every machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use federation_proto::codec::Canonical;
 use serde::Deserializer;
@@ -13,10 +13,37 @@ use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor, value::Error};
 /// A type that refuses so many values in a row cannot be drawn blindly.
 const MOST_ATTEMPTS: u64 = 10_000;
 
-/// Every enum met while drawing, with its declared variants in order.
-pub(crate) type Declared = BTreeMap<&'static str, &'static [&'static str]>;
+/// What types declared of themselves while they were drawn: names of fields and variants, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Declared {
+    /// Enums and their variants.
+    pub(crate) enums: BTreeMap<&'static str, &'static [&'static str]>,
+    /// Structs and their fields.
+    pub(crate) structs: BTreeMap<&'static str, &'static [&'static str]>,
+    /// Structs around one value, which have no bytes of their own.
+    pub(crate) newtypes: BTreeSet<&'static str>,
+}
 
-/// Draws a value of `T` and says which enums stand in it.
+impl Declared {
+    /// Adds what another value showed. One name never stands for two types.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in [(&mut self.enums, &other.enums), (&mut self.structs, &other.structs)]
+        {
+            for (name, parts) in theirs {
+                let known = mine.entry(name).or_insert(parts);
+                assert_eq!(known, parts, "two types are called {name}");
+            }
+        }
+        self.newtypes.extend(&other.newtypes);
+    }
+
+    /// How many variants an enum has.
+    pub(crate) fn variants(&self, of: &str) -> usize {
+        self.enums.get(of).map_or(0, |variants| variants.len())
+    }
+}
+
+/// Draws a value of `T` and says what stands in it.
 ///
 /// A type's own checks may refuse a value (an unsorted list, a number out of range). Then another one is
 /// drawn, with ever shorter lists, since the longer a list the rarer a good one.
@@ -26,7 +53,7 @@ pub(crate) fn draw<T: Canonical>(seed: u64) -> (T, Declared) {
     for attempt in 0..MOST_ATTEMPTS {
         let mut stream = Stream::new(T::NAME, seed, attempt);
         match T::deserialize(&mut stream) {
-            Ok(value) => return (value, stream.enums),
+            Ok(value) => return (value, stream.declared),
             Err(error) => last = Some(error),
         }
     }
@@ -37,7 +64,7 @@ pub(crate) fn draw<T: Canonical>(seed: u64) -> (T, Declared) {
 struct Stream {
     bytes: blake3::OutputReader,
     longest: u64,
-    enums: Declared,
+    declared: Declared,
 }
 
 impl Stream {
@@ -51,7 +78,7 @@ impl Stream {
             8..64 => 2,
             _ => 1,
         };
-        Self { bytes: hasher.finalize_xof(), longest, enums: Declared::new() }
+        Self { bytes: hasher.finalize_xof(), longest, declared: Declared::default() }
     }
 
     /// The next bytes.
@@ -178,9 +205,10 @@ impl<'de> Deserializer<'de> for &mut Stream {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Error> {
+        self.declared.newtypes.insert(name);
         visitor.visit_newtype_struct(self)
     }
 
@@ -213,10 +241,11 @@ impl<'de> Deserializer<'de> for &mut Stream {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
+        self.declared.structs.insert(name, fields);
         visitor.visit_seq(Items { stream: self, left: fields.len() })
     }
 
@@ -226,7 +255,7 @@ impl<'de> Deserializer<'de> for &mut Stream {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        self.enums.insert(name, variants);
+        self.declared.enums.insert(name, variants);
         visitor.visit_enum(Choice { among: variants.len() as u64, stream: self })
     }
 

@@ -116,7 +116,7 @@ fn visit(
         }
         let bytes = &original[leaf.range.clone()];
         let variants = match leaf.kind {
-            Kind::Variant { of, .. } => survey.enums.get(of).map_or(0, |variants| variants.len()),
+            Kind::Variant { of, .. } => survey.declared.variants(of),
             _ => 0,
         };
         let mut changes = 0;
@@ -202,7 +202,7 @@ fn a_wire_that_does_not_guard_is_named() {
             wire,
             covering: Vec::new(),
             fields: Vec::new(),
-            enums: Declared::new(),
+            declared: Declared::default(),
             digest: honest.digest,
         };
         let mut forged = drawn.canonical.clone();

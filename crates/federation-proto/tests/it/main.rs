@@ -8,6 +8,7 @@
 mod allocation;
 mod codec;
 mod conformance;
+mod document;
 mod domains;
 mod draw;
 mod fields;

@@ -1,11 +1,13 @@
 //! A thousand drawn values of every type, looked at once and shared by all tests of the format.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use federation_proto::Digest;
 
 use crate::draw::Declared;
+use crate::trace::Leaf;
 use crate::wire_types::{self, Drawn, WireType};
 
 /// Values drawn of every type.
@@ -21,8 +23,26 @@ pub(crate) struct Survey {
     pub(crate) covering: Vec<(u64, Drawn)>,
     /// Every field and what it can be, in the order of the encoding.
     pub(crate) fields: Vec<(String, String)>,
-    /// The enums in them.
-    pub(crate) enums: Declared,
+    /// The types in them.
+    pub(crate) declared: Declared,
+}
+
+impl Survey {
+    /// The value that shows most fields in at most so many bytes; the shortest, where every one is longer.
+    pub(crate) fn telling(&self, most_bytes: usize) -> &(u64, Drawn) {
+        let rank = |drawn: &Drawn| {
+            let fits = drawn.canonical.len() <= most_bytes;
+            let fields: BTreeSet<String> = drawn.trace.leaves.iter().map(Leaf::field).collect();
+            (fits, if fits { fields.len() } else { 0 }, Reverse(drawn.canonical.len()))
+        };
+        let best = self.covering.iter().max_by_key(|(_, drawn)| rank(drawn));
+        best.expect("a drawn value")
+    }
+
+    /// The value of fewest bytes.
+    pub(crate) fn shortest(&self) -> &(u64, Drawn) {
+        self.telling(0)
+    }
 }
 
 /// All canonical types, surveyed.
@@ -39,18 +59,18 @@ pub(crate) fn find(name: &str) -> Option<&'static Survey> {
 fn survey(wire: WireType) -> Survey {
     let mut encodings = Vec::new();
     let mut covering = Vec::new();
-    let (mut fields, mut enums) = (Vec::new(), Declared::new());
+    let (mut fields, mut declared) = (Vec::new(), Declared::default());
     for seed in 0..SEEDS {
         let drawn = (wire.draw)(seed);
         encodings.extend(seed.to_le_bytes());
         encodings.extend((drawn.canonical.len() as u64).to_le_bytes());
         encodings.extend(&drawn.canonical);
-        enums.extend(&drawn.enums);
+        declared.merge(&drawn.declared);
         if merge(&mut fields, &drawn) {
             covering.push((seed, drawn));
         }
     }
-    Survey { wire, digest: Digest::of_blob(&encodings), covering, fields, enums }
+    Survey { wire, digest: Digest::of_blob(&encodings), covering, fields, declared }
 }
 
 /// Adds what is new in a value, each field behind the one before it; whether anything was.
@@ -75,7 +95,7 @@ fn every_declared_variant_is_drawn() {
     let (mut declared, mut drawn) = (BTreeSet::new(), BTreeSet::new());
     for survey in all() {
         drawn.extend(survey.fields.iter().map(|(_, kind)| kind.clone()));
-        for (name, variants) in &survey.enums {
+        for (name, variants) in &survey.declared.enums {
             declared.extend(variants.iter().map(|variant| format!("{name}::{variant}")));
         }
     }

@@ -21,6 +21,10 @@ const FILES: [&str; 4] = ["keys.json", "signing.json", "messages.json", "digests
 
 #[test]
 fn the_independent_reader_agrees() {
+    // The files are being written beside this test; the next run reads them.
+    if outside::approving() {
+        return;
+    }
     let (agrees, said) = outside::python(&["vectors/check.py"]);
     assert!(agrees, "{said}");
 }
@@ -47,6 +51,9 @@ const BOUND: [(&str, &str); 15] = [
 
 #[test]
 fn the_independent_reader_can_refuse() {
+    if outside::approving() {
+        return;
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().to_str().expect("a path in UTF-8");
     for (spoiled, pointer) in BOUND {

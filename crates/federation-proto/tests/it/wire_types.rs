@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use federation_proto::codec::{Canonical, CodecError};
+use federation_proto::keys::KeyRole;
 use federation_proto::signing::{Domain, SignatureError};
 use federation_proto::{
     Digest, Endorsed, FederationId, SecretKey, Signed, SignedBody, SigningContext,
@@ -26,6 +27,8 @@ pub(crate) struct WireType {
     pub(crate) draw: fn(u64) -> Drawn,
     /// Reads bytes as this type and verifies them.
     pub(crate) read: fn(&[u8]) -> Reading,
+    /// Reads bytes as this type and traces the value.
+    pub(crate) retrace: fn(&[u8]) -> Option<Trace>,
     /// Who signs it.
     pub(crate) authority: Option<Authority>,
 }
@@ -37,18 +40,12 @@ pub(crate) struct Authority {
     pub(crate) body: &'static str,
     /// Domain of its signatures.
     pub(crate) domain: Domain,
-    /// The keys that sign what is drawn.
-    pub(crate) keys: fn() -> Vec<SigningKey>,
+    /// Role of the keys that may sign it.
+    pub(crate) role: &'static str,
+    /// The public keys that sign what is drawn, in hexadecimal.
+    pub(crate) keys: fn() -> Vec<String>,
     /// How many of them must sign; none for a type with exactly one signature.
     pub(crate) threshold: Option<usize>,
-}
-
-/// A published key.
-pub(crate) struct SigningKey {
-    /// Its role.
-    pub(crate) role: &'static str,
-    /// Its public half in hexadecimal.
-    pub(crate) public: String,
 }
 
 /// A drawn value.
@@ -58,8 +55,8 @@ pub(crate) struct Drawn {
     pub(crate) canonical: Vec<u8>,
     /// What the second encoder says.
     pub(crate) trace: Trace,
-    /// The enums in it.
-    pub(crate) enums: Declared,
+    /// The types in it.
+    pub(crate) declared: Declared,
 }
 
 /// What became of some bytes.
@@ -94,13 +91,12 @@ fn key<T: SignedBody>(owner: &str) -> SecretKey<T::Role> {
     SecretKey::synthetic(KEY_LABEL, owner)
 }
 
-fn published<T: SignedBody>(owner: &str) -> SigningKey {
-    let role = <T::Role as federation_proto::keys::KeyRole>::NAME;
-    SigningKey { role, public: key::<T>(owner).public().to_string() }
+fn published<T: SignedBody>(owner: &str) -> String {
+    key::<T>(owner).public().to_string()
 }
 
-fn drawn<T: Canonical>(value: &T, enums: Declared) -> Drawn {
-    Drawn { canonical: value.to_canonical(), trace: trace(value), enums }
+fn drawn<T: Canonical>(value: &T, declared: Declared) -> Drawn {
+    Drawn { canonical: value.to_canonical(), trace: trace(value), declared }
 }
 
 fn read<T: Canonical>(
@@ -113,16 +109,21 @@ fn read<T: Canonical>(
     }
 }
 
+fn retrace<T: Canonical>(bytes: &[u8]) -> Option<Trace> {
+    T::from_canonical(bytes).ok().map(|value| trace(&value))
+}
+
 /// A type whose values carry no signature of their own.
 fn plain<T: Canonical>() -> WireType {
     WireType {
         name: T::NAME,
         max_bytes: T::MAX_BYTES,
         draw: |seed| {
-            let (value, enums) = draw::<T>(seed);
-            drawn(&value, enums)
+            let (value, declared) = draw::<T>(seed);
+            drawn(&value, declared)
         },
         read: |bytes| read::<T>(bytes, |_| None),
+        retrace: retrace::<T>,
         authority: None,
     }
 }
@@ -134,10 +135,11 @@ where
 {
     WireType {
         name: <Signed<T>>::NAME,
+        retrace: retrace::<Signed<T>>,
         max_bytes: <Signed<T>>::MAX_BYTES,
         draw: |seed| {
-            let (body, enums) = draw::<T>(seed);
-            drawn(&Signed::sign(body, &key::<T>("signer"), &context()), enums)
+            let (body, declared) = draw::<T>(seed);
+            drawn(&Signed::sign(body, &key::<T>("signer"), &context()), declared)
         },
         read: |bytes| {
             read::<Signed<T>>(bytes, |value| {
@@ -148,6 +150,7 @@ where
         authority: Some(Authority {
             body: T::NAME,
             domain: T::DOMAIN,
+            role: <T::Role as KeyRole>::NAME,
             keys: || vec![published::<T>("signer")],
             threshold: None,
         }),
@@ -161,10 +164,11 @@ where
 {
     WireType {
         name: <Endorsed<T>>::NAME,
+        retrace: retrace::<Endorsed<T>>,
         max_bytes: <Endorsed<T>>::MAX_BYTES,
         draw: |seed| {
-            let (body, enums) = draw::<T>(seed);
-            drawn(&Endorsed::sign(body, &GOVERNORS.map(key::<T>), &context()), enums)
+            let (body, declared) = draw::<T>(seed);
+            drawn(&Endorsed::sign(body, &GOVERNORS.map(key::<T>), &context()), declared)
         },
         read: |bytes| {
             read::<Endorsed<T>>(bytes, |value| {
@@ -178,6 +182,7 @@ where
         authority: Some(Authority {
             body: T::NAME,
             domain: T::DOMAIN,
+            role: <T::Role as KeyRole>::NAME,
             keys: || GOVERNORS.map(published::<T>).into(),
             threshold: Some(THRESHOLD),
         }),

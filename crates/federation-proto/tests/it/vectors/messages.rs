@@ -13,28 +13,6 @@ use crate::wire_types::{self, Drawn, Reading, WireType};
 /// The largest encoding shown, unless every drawn value is larger.
 const MOST_BYTES: usize = 700;
 
-/// The value that shows most fields in few bytes.
-pub(crate) fn telling(survey: &Survey) -> &(u64, Drawn) {
-    let fits = |drawn: &Drawn| drawn.canonical.len() <= MOST_BYTES;
-    let rank = |drawn: &Drawn| {
-        let fields: std::collections::BTreeSet<_> =
-            drawn.trace.leaves.iter().map(Leaf::field).collect();
-        (fits(drawn), if fits(drawn) { fields.len() } else { 0 }, -size(drawn))
-    };
-    let best = survey.covering.iter().max_by_key(|(_, drawn)| rank(drawn));
-    best.expect("a drawn value")
-}
-
-/// The value of fewest bytes.
-fn shortest(survey: &Survey) -> &(u64, Drawn) {
-    let best = survey.covering.iter().min_by_key(|(_, drawn)| size(drawn));
-    best.expect("a drawn value")
-}
-
-fn size(drawn: &Drawn) -> i64 {
-    i64::try_from(drawn.canonical.len()).expect("a length")
-}
-
 /// What an independent reader should get from a leaf: a number, a text, or nothing beyond its bytes.
 fn meaning(kind: Kind, bytes: &[u8]) -> Value {
     let number = unvarint(bytes);
@@ -56,8 +34,7 @@ fn leaves(survey: &Survey, drawn: &Drawn) -> Vec<Value> {
         let bytes = &drawn.canonical[range.clone()];
         let label = match kind {
             Kind::Variant { of, .. } => {
-                let among = survey.enums.get(of).map_or(0, |variants| variants.len());
-                format!("{} of {among}", kind.label())
+                format!("{} of {}", kind.label(), survey.declared.variants(of))
             }
             _ => kind.label(),
         };
@@ -69,11 +46,7 @@ fn leaves(survey: &Survey, drawn: &Drawn) -> Vec<Value> {
 fn message(survey: &Survey, (seed, drawn): &(u64, Drawn)) -> Value {
     let WireType { name, max_bytes, authority, .. } = survey.wire;
     let authority = authority.map(|authority| {
-        let keys: Vec<Value> = (authority.keys)()
-            .iter()
-            .map(|key| json!({ "role": key.role, "key": key.public }))
-            .collect();
-        json!({ "domain": authority.domain as u16, "keys": keys, "threshold": authority.threshold })
+        json!({ "domain": authority.domain as u16, "role": authority.role, "keys": (authority.keys)(), "threshold": authority.threshold })
     });
     let digest = federation_proto::Digest::of_blob(&drawn.canonical);
     json!({
@@ -117,10 +90,10 @@ fn spoiled(survey: &Survey, drawn: &Drawn) -> Vec<(&'static str, &'static str, V
     replace("a truth that is neither", "bool", |leaf| leaf.kind == Kind::Bool, &|_| vec![2]);
     replace("not UTF-8", "text", |leaf| leaf.kind == Kind::Text, &|bytes| vec![0xff; bytes.len()]);
     let first = drawn.trace.leaves.iter().find_map(|leaf| match leaf.kind {
-        Kind::Variant { of, .. } => survey.enums.get(of),
+        Kind::Variant { of, .. } => Some(survey.declared.variants(of) as u128),
         _ => None,
     });
-    let unknown = first.map_or(0, |variants| variants.len() as u128);
+    let unknown = first.unwrap_or_default();
     replace(
         "the variant after the last",
         "variant",
@@ -145,7 +118,7 @@ fn vectors_of_messages() {
     let (mut messages, mut refused) = (Vec::new(), Vec::new());
     for survey in survey::all() {
         let name = survey.wire.name;
-        let (most, least) = (telling(survey), shortest(survey));
+        let (most, least) = (survey.telling(MOST_BYTES), survey.shortest());
         if most.0 != least.0 {
             messages.push(message(survey, most));
         }
