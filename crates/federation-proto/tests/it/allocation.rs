@@ -79,7 +79,7 @@ fn a_claimed_length_reserves_nothing() {
     for survey in survey::all() {
         let excesses = claims(survey).filter_map(|(input, what)| {
             let (peak, _) = peak(survey, &input);
-            (peak > justified(input.len())).then(|| Excess { peak, input: input.len(), what })
+            (peak > justified(input.len())).then_some(Excess { peak, input: input.len(), what })
         });
         broken.extend(worst(excesses).map(|excess| (survey.wire.name, excess)));
     }

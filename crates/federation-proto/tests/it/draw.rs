@@ -64,6 +64,8 @@ pub(crate) fn draw<T: Canonical>(seed: u64) -> (T, Declared) {
 struct Stream {
     bytes: blake3::OutputReader,
     longest: u64,
+    /// Within an array that is long enough to be a digest or a key: its bytes look like one.
+    in_array: bool,
     declared: Declared,
 }
 
@@ -78,7 +80,12 @@ impl Stream {
             8..64 => 2,
             _ => 1,
         };
-        Self { bytes: hasher.finalize_xof(), longest, declared: Declared::default() }
+        Self {
+            bytes: hasher.finalize_xof(),
+            longest,
+            in_array: false,
+            declared: Declared::default(),
+        }
     }
 
     /// The next bytes.
@@ -155,7 +162,7 @@ impl<'de> Deserializer<'de> for &mut Stream {
     type Error = Error;
 
     integers! {
-        deserialize_u8 visit_u8 u8, deserialize_i8 visit_i8 i8,
+        deserialize_i8 visit_i8 i8,
         deserialize_u16 visit_u16 u16, deserialize_i16 visit_i16 i16,
         deserialize_u32 visit_u32 u32, deserialize_i32 visit_i32 i32,
         deserialize_u64 visit_u64 u64, deserialize_i64 visit_i64 i64,
@@ -165,6 +172,14 @@ impl<'de> Deserializer<'de> for &mut Stream {
     without_form! {
         deserialize_any, deserialize_f32, deserialize_f64, deserialize_char,
         deserialize_identifier, deserialize_ignored_any,
+    }
+
+    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.in_array {
+            visitor.visit_u8(u8::from_le_bytes(self.take()))
+        } else {
+            visitor.visit_u8(self.integer(u8::BITS) as u8)
+        }
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -222,7 +237,10 @@ impl<'de> Deserializer<'de> for &mut Stream {
         left: usize,
         visitor: V,
     ) -> Result<V::Value, Error> {
-        visitor.visit_seq(Items { stream: self, left })
+        let outer = std::mem::replace(&mut self.in_array, left >= 16);
+        let value = visitor.visit_seq(Items { stream: self, left });
+        self.in_array = outer;
+        value
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(

@@ -201,6 +201,7 @@ fn a_wire_that_does_not_guard_is_named() {
         let survey = Survey {
             wire,
             covering: Vec::new(),
+            shortest: (0, drawn.clone()),
             fields: Vec::new(),
             declared: Declared::default(),
             digest: honest.digest,

@@ -21,6 +21,8 @@ pub(crate) struct Survey {
     pub(crate) digest: Digest,
     /// The values, by seed, that show a field or a variant for the first time.
     pub(crate) covering: Vec<(u64, Drawn)>,
+    /// The value of fewest bytes.
+    pub(crate) shortest: (u64, Drawn),
     /// Every field and what it can be, in the order of the encoding.
     pub(crate) fields: Vec<(String, String)>,
     /// The types in them.
@@ -35,13 +37,8 @@ impl Survey {
             let fields: BTreeSet<String> = drawn.trace.leaves.iter().map(Leaf::field).collect();
             (fits, if fits { fields.len() } else { 0 }, Reverse(drawn.canonical.len()))
         };
-        let best = self.covering.iter().max_by_key(|(_, drawn)| rank(drawn));
-        best.expect("a drawn value")
-    }
-
-    /// The value of fewest bytes.
-    pub(crate) fn shortest(&self) -> &(u64, Drawn) {
-        self.telling(0)
+        let values = self.covering.iter().chain([&self.shortest]);
+        values.max_by_key(|(_, drawn)| rank(drawn)).unwrap_or(&self.shortest)
     }
 }
 
@@ -59,6 +56,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Survey> {
 fn survey(wire: WireType) -> Survey {
     let mut encodings = Vec::new();
     let mut covering = Vec::new();
+    let mut shortest = (0, (wire.draw)(0));
     let (mut fields, mut declared) = (Vec::new(), Declared::default());
     for seed in 0..SEEDS {
         let drawn = (wire.draw)(seed);
@@ -66,11 +64,14 @@ fn survey(wire: WireType) -> Survey {
         encodings.extend((drawn.canonical.len() as u64).to_le_bytes());
         encodings.extend(&drawn.canonical);
         declared.merge(&drawn.declared);
+        if drawn.canonical.len() < shortest.1.canonical.len() {
+            shortest = (seed, drawn.clone());
+        }
         if merge(&mut fields, &drawn) {
             covering.push((seed, drawn));
         }
     }
-    Survey { wire, digest: Digest::of_blob(&encodings), covering, fields, declared }
+    Survey { wire, digest: Digest::of_blob(&encodings), covering, shortest, fields, declared }
 }
 
 /// Adds what is new in a value, each field behind the one before it; whether anything was.

@@ -118,7 +118,7 @@ fn vectors_of_messages() {
     let (mut messages, mut refused) = (Vec::new(), Vec::new());
     for survey in survey::all() {
         let name = survey.wire.name;
-        let (most, least) = (survey.telling(MOST_BYTES), survey.shortest());
+        let (most, least) = (survey.telling(MOST_BYTES), &survey.shortest);
         if most.0 != least.0 {
             messages.push(message(survey, most));
         }
