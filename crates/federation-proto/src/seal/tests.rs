@@ -208,7 +208,7 @@ fn limits_are_named() {
     assert_eq!(seal(PLAINTEXT, &readers(limit + 1)), Err(many));
     let twice = [reader(1).recipient(), reader(0).recipient(), reader(1).recipient()];
     assert_eq!(seal(PLAINTEXT, &twice), Err(SealError::Repeated(reader(1).public())));
-    let (length, limit) = (limits::PAYLOAD + 1, limits::META_UPDATE);
+    let (length, limit) = (limits::PAYLOAD + 1, limits::PAYLOAD);
     let long = vec![0; length];
     assert_eq!(seal(&long, &readers(1)), Err(SealError::TooLarge { length, limit }));
     assert_eq!(seal(&long[1..], &readers(1)), Ok(()));

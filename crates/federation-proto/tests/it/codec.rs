@@ -112,6 +112,19 @@ fn truncated_and_extended_bytes_are_refused() {
 }
 
 #[test]
+fn the_bytes_of_every_type_are_read_as_every_other() {
+    for donor in samples::all() {
+        for bytes in &donor.encodings {
+            for sample in samples::all() {
+                if let Err(broken) = check(&sample, bytes) {
+                    panic!("bytes of {}: {broken}", donor.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn oversized_bytes_are_refused_by_length_alone() {
     for sample in samples::all() {
         let length = sample.max_bytes + 1;
@@ -132,7 +145,20 @@ enum Mutation {
     Insert { at: Index, with: Vec<u8> },
     Remove { from: Index, to: Index },
     Splice { donor: Index, at: Index },
+    Overwrite { at: Index, with: &'static [u8] },
+    Repeat { from: Index, to: Index },
 }
+
+/// Bytes that a decoder may stumble over: second forms of numbers, the largest numbers, one bit too many.
+const TREACHEROUS: [&[u8]; 7] = [
+    &[0x80, 0x00],
+    &[0xff, 0x00],
+    &[0xff, 0xff, 0x03],
+    &[0xff, 0xff, 0xff, 0xff, 0x0f],
+    &[0xff, 0xff, 0xff, 0xff, 0x1f],
+    &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
+    &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02],
+];
 
 impl Mutation {
     fn apply(&self, mut bytes: Vec<u8>, encodings: &[Vec<u8>]) -> Vec<u8> {
@@ -161,6 +187,17 @@ impl Mutation {
                 bytes.truncate(at);
                 bytes.extend(&donor[at..]);
             }
+            Self::Overwrite { at, with } => {
+                let at = at.index(room);
+                let end = bytes.len().min(at + with.len());
+                bytes.splice(at..end, with.iter().copied());
+            }
+            Self::Repeat { from, to } => {
+                let (a, b) = (from.index(room), to.index(room));
+                let (a, b) = (a.min(b), a.max(b));
+                let again = bytes[a..b].to_vec();
+                bytes.splice(b..b, again);
+            }
         }
         bytes
     }
@@ -176,6 +213,9 @@ fn mutation() -> impl Strategy<Value = Mutation> {
         (index(), some_bytes()).prop_map(|(at, with)| Mutation::Insert { at, with }),
         (index(), index()).prop_map(|(from, to)| Mutation::Remove { from, to }),
         (index(), index()).prop_map(|(donor, at)| Mutation::Splice { donor, at }),
+        (index(), prop::sample::select(TREACHEROUS.as_slice()))
+            .prop_map(|(at, with)| Mutation::Overwrite { at, with }),
+        (index(), index()).prop_map(|(from, to)| Mutation::Repeat { from, to }),
     ]
 }
 

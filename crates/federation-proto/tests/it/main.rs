@@ -1,14 +1,29 @@
 //! Integration tests of the wire vocabulary, through its public API only.
-#![expect(clippy::expect_used, reason = "a fixture that cannot be made is a failed test")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a fixture that cannot be made is a failed test"
+)]
 
+mod allocation;
 mod codec;
+mod conformance;
+mod document;
+mod domains;
+mod draw;
+mod fields;
 mod fixture;
 mod handshake;
 mod joining;
 mod negotiation;
+mod outside;
 mod roster;
 mod samples;
 mod sealed;
 mod signing;
 mod statement;
+mod survey;
+mod trace;
+mod vectors;
 mod wire;
+mod wire_types;

@@ -17,25 +17,8 @@ use federation_proto::{
     SecretKey, SessionId, Signature, Signed, SignedBody, SigningContext, Verified, VerifyingKey,
 };
 
+use crate::domains;
 use crate::fixture::{self, changed};
-
-const DOMAINS: [Domain; 15] = [
-    Domain::Genesis,
-    Domain::Hello,
-    Domain::Accept,
-    Domain::Session,
-    Domain::Envelope,
-    Domain::MetaUpdate,
-    Domain::BlobReceipt,
-    Domain::Request,
-    Domain::PrePrepare,
-    Domain::Prepare,
-    Domain::Commit,
-    Domain::Checkpoint,
-    Domain::Manifest,
-    Domain::KeyRotation,
-    Domain::KeyRevocation,
-];
 
 fn invalid<T: SignedBody>(key: &VerifyingKey<T::Role>) -> SignatureError {
     SignatureError::Invalid { what: T::NAME, key: key.public().to_string() }
@@ -71,7 +54,7 @@ where
         let verdict = signed.clone().verify(&verifier, &elsewhere);
         assert_eq!(verdict, Err(invalid::<T>(&verifier)));
     }
-    for domain in DOMAINS {
+    for (domain, _) in domains::signing() {
         let signature = key.sign_raw(&context.preimage(domain, &body.to_canonical()));
         let verdict = Signed::from_parts(body.clone(), signature).verify(&verifier, &context);
         assert_eq!(verdict.is_ok(), domain == T::DOMAIN, "{domain:?}");
