@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use serde::de::{Error as _, Visitor};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
@@ -93,9 +93,22 @@ impl<const MAX: usize> Text<MAX> {
 
 impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <&str>::deserialize(deserializer)?;
-        limited(text.len(), MAX).map_err(D::Error::custom)?;
-        Self::new(text).map_err(D::Error::custom)
+        struct Limited<const MAX: usize>;
+
+        impl<const MAX: usize> Visitor<'_> for Limited<MAX> {
+            type Value = Text<MAX>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a text of at most {MAX} bytes without control characters")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                limited(text.len(), MAX).map_err(E::custom)?;
+                Text::new(text).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Limited::<MAX>)
     }
 }
 

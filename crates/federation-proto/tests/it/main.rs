@@ -18,7 +18,6 @@ mod joining;
 mod negotiation;
 mod outside;
 mod roster;
-mod samples;
 mod sealed;
 mod signing;
 mod statement;
