@@ -7,32 +7,37 @@
 mod application;
 mod approvals;
 mod blobs;
+mod envelopes;
 mod held;
+mod refusal;
 
 use std::collections::BTreeMap;
 
 use consensus_pbft::{
-    CheckpointCertificate, CommitCertificate, Committee, Effect, Equivocation, Fault, Input,
-    PersistToken, Rejection, Replica, ReplicaError, ReplicaId, SafetyRecord, ValidSettings,
+    CheckpointCertificate, CommitCertificate, Committee, Effect, Equivocation, Input, PersistToken,
+    Replica, ReplicaId, SafetyRecord, ValidSettings,
 };
 use federation_proto::codec::Canonical;
-use federation_proto::envelope::{Envelope, PayloadKind, SessionPosition};
+use federation_proto::envelope::{Envelope, PayloadKind};
 use federation_proto::keys::{Consensus, Identity, LogCheckpoint};
+use federation_proto::replay::ReplayRefusal;
 use federation_proto::update::BlobReceipt;
 use federation_proto::{
     Digest, LedgerEntry, LogicalTime, Name, NodeFingerprint, Request, SecretKey, SequenceNumber,
     Signed,
 };
 use ledger::BlockFile;
-use thiserror::Error;
 
-use crate::executor::{ExecutionError, Executor};
+use crate::executor::Executor;
 use crate::wire::{Frame, OrderedBatch, Outgoing};
 use application::FederationApplication;
 pub use application::ProposalRefusal;
 pub use approvals::ApprovalRefusal;
 pub use blobs::BlobRefusal;
 use blobs::Storing;
+pub use envelopes::EnvelopeRefusal;
+use envelopes::Gate;
+pub use refusal::{HaltCause, ValidatorError, ValidatorRefusal};
 
 /// The three keys of a validator.
 #[derive(Debug)]
@@ -102,82 +107,13 @@ pub enum ValidatorEffect {
     Halt(HaltCause),
 }
 
-/// Why a validator refused what it was sent.
-#[derive(Debug, Error)]
-pub enum ValidatorRefusal {
-    /// The sender is no participant with an open session.
-    #[error("envelope of {node}: {what}")]
-    Envelope {
-        /// The claimed sender.
-        node: NodeFingerprint,
-        /// What is wrong.
-        what: String,
-    },
-    /// An update was refused.
-    #[error(transparent)]
-    Blob(#[from] BlobRefusal),
-    /// An approval was refused.
-    #[error(transparent)]
-    Approval(#[from] ApprovalRefusal),
-    /// A message among validators was refused.
-    #[error(transparent)]
-    Message(Rejection),
-    /// A request did not enter the pool.
-    #[error("request: {0}")]
-    Request(ProposalRefusal),
-    /// The primary's proposal was refused.
-    #[error("proposal {sequence}: {reason}")]
-    Proposal {
-        /// Its sequence number.
-        sequence: SequenceNumber,
-        /// Why.
-        reason: ProposalRefusal,
-    },
-}
-
-/// Why there is no such validator.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ValidatorError {
-    /// The replica is refused.
-    #[error(transparent)]
-    Replica(#[from] ReplicaError),
-    /// The log would fill before a checkpoint could empty it [PBFT §4.3].
-    #[error("policy checkpoint_interval({interval}) must be < the replica's window({window})")]
-    CheckpointInterval {
-        /// Blocks between checkpoints.
-        interval: u64,
-        /// Sequence numbers between the watermarks.
-        window: u64,
-    },
-}
-
-impl ValidatorRefusal {
-    /// Whether it is only a vote that came after its decision, as a few do for every batch.
-    pub fn is_late_vote(&self) -> bool {
-        matches!(
-            self,
-            Self::Message(Rejection::BelowWatermark { .. } | Rejection::Duplicate { .. })
-        )
-    }
-}
-
-/// Why a validator stopped.
-#[derive(Debug, Error)]
-pub enum HaltCause {
-    /// A committed batch cannot be executed: what must agree does not.
-    #[error("a committed batch cannot be executed: {0}")]
-    Execution(Box<ExecutionError>),
-    /// The replica stopped.
-    #[error(transparent)]
-    Replica(Box<Fault>),
-}
-
 /// The validator.
 #[derive(Debug)]
 pub struct Validator {
     index: usize,
     replica: Replica,
     application: FederationApplication,
+    gate: Gate,
     /// Receipts that wait for their blob to be durable.
     unstored: BTreeMap<Digest, (Name, Signed<BlobReceipt>)>,
     halted: bool,
@@ -199,8 +135,9 @@ impl Validator {
         }
         let index = usize::from(id.get());
         let replica = Replica::new(committee.clone(), id, keys.consensus, settings)?;
+        let gate = Gate::new(executor.rules().roster.participants().len());
         let application = FederationApplication::new(committee, executor, keys.identity, keys.log);
-        Ok(Self { index, replica, application, unstored: BTreeMap::new(), halted: false })
+        Ok(Self { index, replica, application, gate, unstored: BTreeMap::new(), halted: false })
     }
 
     /// Rules, state and ledger.
@@ -272,57 +209,83 @@ impl Validator {
         Ok(())
     }
 
-    /// An envelope: session and signature first, then what it carries.
+    /// An envelope: signature, session and position first, then what it carries.
     fn envelope(
         &mut self,
         now: LogicalTime,
-        envelope: Signed<Envelope>,
+        signed: Signed<Envelope>,
         effects: &mut Vec<ValidatorEffect>,
     ) -> Result<(), ValidatorRefusal> {
+        let node = signed.claimed().node_fingerprint;
+        let refuse = |cause: EnvelopeRefusal| ValidatorRefusal::Envelope { node, cause };
         let executor = self.application.executor();
-        let rules = executor.rules();
-        let node = envelope.claimed().node_fingerprint;
-        let refuse = |what: String| ValidatorRefusal::Envelope { node, what };
-        let participant =
-            rules.roster.participant(&node).ok_or_else(|| refuse("not in the roster".into()))?;
-        let name = participant.record.name.clone();
-        let signed = envelope.clone();
-        let envelope = envelope
-            .verify(&participant.identity, &rules.context)
-            .map_err(|cause| refuse(cause.to_string()))?
-            .into_body();
-        envelope.check().map_err(|cause| refuse(cause.to_string()))?;
-        match envelope.kind {
-            PayloadKind::Request => {
-                let request = Signed::<Request>::from_canonical(&envelope.payload)
-                    .map_err(|cause| refuse(cause.to_string()))?;
-                let opening = matches!(request.claimed().entry, LedgerEntry::SessionOpened(_));
+        let (name, envelope) = envelopes::authentic(executor, signed.clone()).map_err(refuse)?;
+        if envelope.kind == PayloadKind::Request {
+            let request = Signed::<Request>::from_canonical(&envelope.payload)
+                .map_err(|cause| refuse(cause.into()))?;
+            // Before its session stands there is no window: the machine takes each opening once.
+            let opening = matches!(request.claimed().entry, LedgerEntry::SessionOpened(_));
+            if opening || self.is_new(&envelope).map_err(refuse)? {
+                self.request(now, request, signed, effects);
                 if !opening {
-                    self.check_session(&envelope)?;
-                }
-                if self.application.note_request(now, &request) {
-                    // The primary gets what backups hold, even if the site or the network left it out.
-                    let relayed = Frame::Envelope(Box::new(signed));
-                    effects.push(ValidatorEffect::Send(Outgoing::to_validators(relayed)));
-                }
-                self.step(now, Input::Request(request), effects);
-            }
-            PayloadKind::MetaUpdate => {
-                self.check_session(&envelope)?;
-                let (receipt, storing) = self.application.admit_blob(&node, envelope.payload)?;
-                let blob = receipt.claimed().blob;
-                if let Storing::Stored = storing {
-                    let frame = Frame::Receipt(Box::new(receipt));
-                    effects.push(ValidatorEffect::Send(Outgoing::to_node(&name, frame)));
-                    return Ok(());
-                }
-                // A repetition while the disk is slow replaces its receipt, which is the same.
-                self.unstored.insert(blob, (name, receipt));
-                if let Storing::Begin(token, record) = storing {
-                    effects.push(ValidatorEffect::Persist { token, record });
+                    self.gate.admit(&envelope).map_err(refuse)?;
                 }
             }
-            kind => return Err(refuse(format!("payload kind {kind:?} has no meaning here yet"))),
+            return Ok(());
+        }
+        if envelope.kind != PayloadKind::MetaUpdate {
+            return Err(refuse(EnvelopeRefusal::NotForValidators(envelope.kind)));
+        }
+        if self.is_new(&envelope).map_err(refuse)? {
+            self.update(&node, name, envelope.payload.clone(), effects)?;
+            self.gate.admit(&envelope).map_err(refuse)?;
+        }
+        Ok(())
+    }
+
+    /// Whether an envelope of an open session was not taken before. Repetitions are dropped without a word:
+    /// validators relay what they see first, so every request comes several times.
+    fn is_new(&mut self, envelope: &Envelope) -> Result<bool, EnvelopeRefusal> {
+        match self.gate.check(self.application.executor(), envelope) {
+            Err(EnvelopeRefusal::Replay(ReplayRefusal::Replayed { .. })) => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
+    fn request(
+        &mut self,
+        now: LogicalTime,
+        request: Signed<Request>,
+        carrier: Signed<Envelope>,
+        effects: &mut Vec<ValidatorEffect>,
+    ) {
+        if self.application.note_request(now, &request) {
+            // The primary gets what backups hold, even if the site or the network left it out.
+            let relayed = Frame::Envelope(Box::new(carrier));
+            effects.push(ValidatorEffect::Send(Outgoing::to_validators(relayed)));
+        }
+        self.step(now, Input::Request(request), effects);
+    }
+
+    /// A site's update: stored before its receipt leaves.
+    fn update(
+        &mut self,
+        node: &NodeFingerprint,
+        name: Name,
+        bytes: Vec<u8>,
+        effects: &mut Vec<ValidatorEffect>,
+    ) -> Result<(), ValidatorRefusal> {
+        let (receipt, storing) = self.application.admit_blob(node, bytes)?;
+        let blob = receipt.claimed().blob;
+        if let Storing::Stored = storing {
+            let frame = Frame::Receipt(Box::new(receipt));
+            effects.push(ValidatorEffect::Send(Outgoing::to_node(&name, frame)));
+            return Ok(());
+        }
+        // A repetition while the disk is slow replaces its receipt, which is the same.
+        self.unstored.insert(blob, (name, receipt));
+        if let Storing::Begin(token, record) = storing {
+            effects.push(ValidatorEffect::Persist { token, record });
         }
         Ok(())
     }
@@ -335,25 +298,6 @@ impl Validator {
             let frame = Frame::Blob(bytes.clone());
             effects.push(ValidatorEffect::Send(Outgoing::to_node(asker, frame)));
         }
-    }
-
-    fn check_session(&self, envelope: &Envelope) -> Result<(), ValidatorRefusal> {
-        let node = envelope.node_fingerprint;
-        let executor = self.application.executor();
-        let refuse = |what: String| Err(ValidatorRefusal::Envelope { node, what });
-        let Some((session_id, session)) = executor.state().session_of(&node) else {
-            return refuse("no open session".to_owned());
-        };
-        let Some(ledger_block_id) = executor.session_block(&node) else {
-            return refuse("the session's block is not held".to_owned());
-        };
-        let position = SessionPosition {
-            session_id: *session_id,
-            ledger_block_id,
-            not_after_epoch: session.not_after_epoch,
-        };
-        let current = executor.state().epoch();
-        envelope.check_session(&position, current).or_else(|cause| refuse(cause.to_string()))
     }
 
     /// A blob is durable: its receipts may leave, and whoever waited for it may go on.

@@ -11,6 +11,7 @@ pub(crate) mod session;
 pub(crate) mod update;
 pub(crate) mod votes;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use consensus_pbft::Committee;
@@ -171,6 +172,8 @@ pub(crate) struct World {
     founded: Executor,
     /// Time that passed beside a second a batch, in milliseconds.
     waited_ms: u64,
+    /// Envelopes made so far: each has a position of its own.
+    envelopes: Cell<u64>,
 }
 
 impl World {
@@ -191,6 +194,7 @@ impl World {
             blobs: BTreeMap::new(),
             history: Vec::new(),
             waited_ms: 0,
+            envelopes: Cell::new(0),
         }
     }
 

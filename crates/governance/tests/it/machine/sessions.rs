@@ -132,7 +132,7 @@ fn a_node_outside_the_roster_is_refused() {
     assert_eq!(world.refusal(item), Refusal::UnknownNode(stranger));
     // A member cannot bring a stranger in either.
     let refused = refused(&world, |handshake| handshake.hello.node_fingerprint = stranger);
-    assert_eq!(refused, HandshakeError::UnknownNode(stranger).into());
+    assert_eq!(refused, Refusal::UnknownNode(stranger));
 }
 
 #[test]
