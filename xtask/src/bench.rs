@@ -1,7 +1,9 @@
 //! `bench`: one area at a time, each row beside a reference measured in the same process.
 
+mod area_proto;
 mod area_simulate;
 mod cpu;
+mod rounds;
 
 use std::process::ExitCode;
 
@@ -17,11 +19,18 @@ use crate::failure::{FAILED, Failure, USAGE};
 use crate::output;
 
 /// The areas: name, what is measured, and how.
-const AREAS: [Area; 1] = [Area {
-    name: "simulate",
-    summary: "CPU time of the federation beside the workload it carries",
-    measure: area_simulate::measure,
-}];
+const AREAS: [Area; 2] = [
+    Area {
+        name: "simulate",
+        summary: "CPU time of the federation beside the workload it carries",
+        measure: area_simulate::measure,
+    },
+    Area {
+        name: "proto",
+        summary: "envelopes beside the Ed25519 primitive on a message of the same length",
+        measure: area_proto::measure,
+    },
+];
 
 struct Area {
     name: &'static str,
@@ -35,40 +44,50 @@ pub(crate) struct Row {
     /// The area.
     pub(crate) area: &'static str,
     /// What was measured.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// The value.
     pub(crate) value: f64,
-    /// Unit of value, reference and bar.
+    /// The smallest of the rounds, where there were several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) least: Option<f64>,
+    /// Unit of value and reference.
     pub(crate) unit: &'static str,
     /// What it stands beside, measured in the same run.
     pub(crate) reference: Reference,
     /// Value by reference.
     pub(crate) ratio: f64,
-    /// The value must not exceed this.
-    pub(crate) bar: f64,
-    /// Whether it does not.
-    pub(crate) meets_bar: bool,
+    /// What must not be exceeded; `None` where nothing is promised.
+    pub(crate) bar: Option<f64>,
+    /// What the bar limits.
+    pub(crate) bar_of: BarOf,
+    /// Whether the bar is met.
+    pub(crate) meets_bar: Option<bool>,
+}
+
+/// What a bar limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BarOf {
+    /// The value, in its unit.
+    Value,
+    /// The ratio.
+    Ratio,
 }
 
 /// A limit or a peer.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Reference {
     /// What it is.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// Its value.
     pub(crate) value: f64,
-}
-
-impl Row {
-    fn new(
-        (area, name, unit): (&'static str, &'static str, &'static str),
-        value: f64,
-        reference: Reference,
-        bar: f64,
-    ) -> Self {
-        let ratio = value / reference.value;
-        Self { area, name, value, unit, reference, ratio, bar, meets_bar: value <= bar }
-    }
+    /// The smallest of the rounds, where there were several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) least: Option<f64>,
+    /// How far the rounds of the reference itself lie apart, 10th to 90th percentile by median: what this
+    /// machine's other work adds. A ratio nearer to its bar than this decides nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) noise: Option<f64>,
 }
 
 /// Why nothing was measured.
@@ -97,6 +116,9 @@ pub(crate) enum BenchError {
     /// The reference failed.
     #[error("the reference failed: {0}")]
     Evaluation(#[from] EvaluationError),
+    /// A measured value cannot be made: a defect of this program.
+    #[error("cannot make the measured envelope: {0}")]
+    Subject(String),
     /// A row cannot be written as JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
@@ -148,20 +170,30 @@ fn to_lines(rows: &[Row]) -> Result<String, BenchError> {
 }
 
 fn to_table(rows: &[Row], width: u16) -> String {
-    let header = ["measured", "value", "unit", "reference", "value", "ratio", "bar", "met"];
+    const HEADER: [&str; 10] =
+        ["measured", "value", "min", "reference", "value", "min", "ratio", "bar", "met", "noise"];
+    let number = |value: f64| format!("{value:.2}");
     let cells = |row: &Row| {
-        let met = if row.meets_bar { "yes" } else { "NO" };
-        vec![
-            row.name.to_owned(),
-            format!("{:.3}", row.value),
-            row.unit.to_owned(),
-            row.reference.name.to_owned(),
-            format!("{:.3}", row.reference.value),
-            format!("{:.3}", row.ratio),
-            format!("≤ {}", row.bar),
-            met.to_owned(),
-        ]
+        let met = row.meets_bar.map(|met| if met { "yes" } else { "NO" }.to_owned());
+        let bar = row.bar.map(|bar| match row.bar_of {
+            BarOf::Value => format!("≤ {bar} {}", row.unit),
+            BarOf::Ratio => format!("ratio ≤ {bar}"),
+        });
+        let Reference { name, value, least, noise } = &row.reference;
+        let cells = [
+            Some(format!("{}, {}", row.name, row.unit)),
+            Some(number(row.value)),
+            row.least.map(number),
+            Some(name.clone()),
+            Some(number(*value)),
+            least.map(number),
+            Some(format!("{:.3}", row.ratio)),
+            bar,
+            met,
+            noise.map(|noise| format!("{:.0} %", noise * 100.0)),
+        ];
+        cells.map(|cell| cell.unwrap_or_else(|| "–".to_owned())).to_vec()
     };
     let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
-    output::table(&header, &rows, width)
+    output::table(&HEADER, &rows, width)
 }

@@ -1,4 +1,4 @@
-//! A whole handshake between a site and the admission desk of a four-validator federation.
+//! A whole handshake between a site, two admission desks and a validator.
 //!
 //! ```text
 //! cargo run -p federation-proto --example handshake
@@ -11,17 +11,19 @@ use std::error::Error;
 
 use federation_proto::codec::Canonical;
 use federation_proto::genesis::{
-    Configuration, FederationKind, Genesis, GovernorRecord, Mandate, ParticipantRecord, Roster,
-    SiteRole, Thresholds, ValidatorRecord,
+    Configuration, FederationKind, Genesis, GovernorRecord, Mandate, ParticipantRecord, SiteRole,
+    Thresholds, ValidatorRecord,
 };
 use federation_proto::handshake::{
-    AcceptTerms, Attestation, FederationAccept, FederationHello, Requirements, SessionOpened,
-    SessionStatement, SoftwareVersion, TransportRecord, certificate_hash,
+    AdmissionDesk, AdmissionRules, Attestation, AttestationDemand, AttestationLevel, Authority,
+    Capability, ChannelBinding, Demands, DeskView, FederationAccept, FederationHello,
+    NodeHandshake, NodeOutput, Requirements, SoftwareVersion, TransportKind, WireVersions,
+    certificate_hash,
 };
 use federation_proto::keys::{Admission, Identity, KeyRole, Transport};
 use federation_proto::{
-    Digest, Endorsed, FederatedEpoch, LedgerEntry, Name, PublicKey, SecretKey, Signed,
-    SigningContext,
+    Digest, Endorsed, FederatedEpoch, LedgerBlockId, LedgerEntry, PublicKey, SecretKey, SessionId,
+    Signed,
 };
 
 /// Keys derived from a published label: good for an example, never for a live federation.
@@ -37,15 +39,57 @@ fn main() -> Result<(), Box<dyn Error>> {
     let genesis = genesis()?;
     let context = genesis.signing_context();
     let roster = genesis.configuration.clone().validate()?;
+    let required: Vec<Capability> = vec!["coloring@1.0".parse()?];
+    let rules = AdmissionRules {
+        roster: &roster,
+        context: &context,
+        requirements: Requirements {
+            federation_id: context.federation_id,
+            validator_set_hash: genesis.configuration.validator_set_hash(),
+            software_version: SoftwareVersion::CURRENT,
+            wire_versions: WireVersions::CURRENT,
+            required: &required,
+            optional: &[],
+            attestation: AttestationDemand::None,
+        },
+        policy_hash: genesis.configuration.policy_hash,
+        session_epochs: 50,
+    };
     println!("federation  {}", context.federation_id);
 
-    let hello_bytes = site_says_hello(&genesis, &context)?;
-    println!("hello       {} bytes", hello_bytes.len());
-    let accept_bytes = desk_answers(&hello_bytes, &genesis, &roster, &context)?;
-    println!("accept      {} bytes", accept_bytes.len());
-    let entry_bytes = site_takes_up(&hello_bytes, &accept_bytes, &roster, &context)?;
-    println!("entry       {} bytes", entry_bytes.len());
-    validator_checks(&entry_bytes, &roster, &context)
+    // The site says hello.
+    let identity = secret::<Identity>("plant-7");
+    let mut node = NodeHandshake::greet(hello(&rules)?, demands(&rules), &identity, &context);
+    let hello = node.hello().ok_or("no hello")?.to_canonical();
+    println!("hello       {} bytes, {}", hello.len(), node.phase());
+
+    // Two desks answer, each alone. With the second accept the site signs its session.
+    let admission_keys = roster.admission_keys();
+    let authority = Authority { context: &context, admission_keys: &admission_keys, needed: 2 };
+    let mut published = None;
+    for governor in ["ada", "grace"] {
+        let accept = desk_answers(governor, &hello, &rules)?;
+        println!("accept      {} bytes, by {governor}", accept.len());
+        let accept = Endorsed::<FederationAccept>::from_canonical(&accept)?;
+        for endorsement in accept.endorsements() {
+            let accept = accept.claimed().clone();
+            let output = node.handle_accept(accept, endorsement.clone(), &authority, &identity)?;
+            if let NodeOutput::Publish(opened) = output {
+                published = Some(LedgerEntry::SessionOpened(opened).to_canonical());
+            }
+        }
+    }
+    let entry = published.ok_or("too few accepts")?;
+    println!("entry       {} bytes, {}", entry.len(), node.phase());
+
+    // A validator checks the entry before it is ordered; then the site sees its block.
+    let session_id = validator_checks(&entry, &rules)?;
+    let block = LedgerBlockId::new(Digest::of_blob(b"the header of the block that ordered it"));
+    let NodeOutput::Established = node.handle_opened(session_id, block)? else {
+        return Err("no session".into());
+    };
+    println!("admitted    in session {session_id}, {}", node.phase());
+    Ok(())
 }
 
 /// The founding document: four validators, one site, two governors of two organisations.
@@ -101,97 +145,54 @@ fn genesis() -> Result<Genesis, Box<dyn Error>> {
     })
 }
 
-fn site_says_hello(genesis: &Genesis, context: &SigningContext) -> Result<Vec<u8>, Box<dyn Error>> {
-    let identity = secret::<Identity>("plant-7");
-    let hello = FederationHello {
-        federation_id: context.federation_id,
-        node_fingerprint: identity.public(),
+fn hello(rules: &AdmissionRules<'_>) -> Result<FederationHello, Box<dyn Error>> {
+    Ok(FederationHello {
+        federation_id: rules.requirements.federation_id,
+        node_fingerprint: public("plant-7"),
         software_version: SoftwareVersion::CURRENT,
-        supported_capabilities: vec!["coloring".parse()?, "zstd".parse()?],
+        wire_versions: WireVersions::CURRENT,
+        supported_capabilities: vec!["coloring@1.2".parse()?, "zstd@1.0".parse()?],
+        federated_epoch: FederatedEpoch::new(1),
         tls_public_key: public("plant-7"),
-        validator_set_hash: genesis.configuration.validator_set_hash(),
+        channel_binding: ChannelBinding::None,
+        validator_set_hash: rules.requirements.validator_set_hash,
         ledger_size: 0,
         // A live node draws these from its operating system.
         nonce: [7; 32],
         attestation: Attestation::None,
-    };
-    Ok(Signed::sign(hello, &identity, context).to_canonical())
+    })
+}
+
+fn demands(rules: &AdmissionRules<'_>) -> Demands {
+    Demands {
+        capabilities: rules.requirements.required.to_vec(),
+        policy_hash: rules.policy_hash,
+        federation_certificate: certificate_hash(&public::<Transport>("desk")),
+        kind: TransportKind::InProcess,
+        tls: [0, 0],
+    }
 }
 
 fn desk_answers(
+    governor: &str,
     hello: &[u8],
-    genesis: &Genesis,
-    roster: &Roster,
-    context: &SigningContext,
+    rules: &AdmissionRules<'_>,
 ) -> Result<Vec<u8>, Box<dyn Error>> {
-    let hello = Signed::<FederationHello>::from_canonical(hello)?;
-    let site = roster
-        .participant(&hello.claimed().node_fingerprint)
-        .ok_or("the roster has no such site")?;
-    let hello = hello.verify(&site.identity, context)?;
-    let required: Vec<Name> = vec!["coloring".parse()?];
-    let requirements = Requirements {
-        federation_id: context.federation_id,
-        validator_set_hash: genesis.configuration.validator_set_hash(),
-        capabilities: &required,
-    };
-    let terms = AcceptTerms {
+    let view = DeskView {
+        rules: rules.clone(),
         epoch: FederatedEpoch::new(1),
-        policy_hash: genesis.configuration.policy_hash,
-        capabilities: requirements.negotiate(&hello)?,
-        not_after_epoch: FederatedEpoch::new(50),
-        certificate_hashes: [
-            certificate_hash(&hello.tls_public_key),
-            certificate_hash(&public::<Transport>("desk")),
-        ],
+        federation_certificate: certificate_hash(&public::<Transport>("desk")),
+        proven: AttestationLevel::None,
     };
-    let accept = FederationAccept::answer(&hello, terms);
-    let governors = ["ada", "grace"].map(secret::<Admission>);
-    Ok(Endorsed::sign(accept, &governors, context).to_canonical())
+    let hello = Signed::<FederationHello>::from_canonical(hello)?;
+    let key = secret::<Admission>(governor);
+    Ok(AdmissionDesk::default().handle_hello(hello, &view, &key)?.to_canonical())
 }
 
-fn site_takes_up(
-    hello: &[u8],
-    accept: &[u8],
-    roster: &Roster,
-    context: &SigningContext,
-) -> Result<Vec<u8>, Box<dyn Error>> {
-    let identity = secret::<Identity>("plant-7");
-    let accept = Endorsed::<FederationAccept>::from_canonical(accept)?;
-    let needed = usize::from(roster.configuration().thresholds.admission);
-    let terms = accept.verify(&roster.admission_keys(), needed, context)?;
-    let statement = SessionStatement {
-        session_id: terms.session_id,
-        node_fingerprint: identity.public(),
-        certificate_hash: terms.certificate_hashes[0],
-        not_after_epoch: terms.not_after_epoch,
-        transport: TransportRecord::InProcess,
-    };
-    let opened = SessionOpened {
-        hello: Signed::from_canonical(hello)?,
-        accept,
-        statement: Signed::sign(statement, &identity, context),
-    };
-    opened.check_binding()?;
-    Ok(LedgerEntry::SessionOpened(Box::new(opened)).to_canonical())
-}
-
-fn validator_checks(
-    entry: &[u8],
-    roster: &Roster,
-    context: &SigningContext,
-) -> Result<(), Box<dyn Error>> {
+fn validator_checks(entry: &[u8], rules: &AdmissionRules<'_>) -> Result<SessionId, Box<dyn Error>> {
     let LedgerEntry::SessionOpened(session) = LedgerEntry::from_canonical(entry)? else {
         return Err("not a session".into());
     };
-    let site = roster
-        .participant(&session.hello.claimed().node_fingerprint)
-        .ok_or("the roster has no such site")?;
-    let needed = usize::from(roster.configuration().thresholds.admission);
-    session.check_binding()?;
-    session.hello.verify(&site.identity, context)?;
-    session.accept.verify(&roster.admission_keys(), needed, context)?;
-    let statement = session.statement.verify(&site.identity, context)?;
-    println!("admitted    {} in session {}", site.record.name, statement.session_id);
-    Ok(())
+    session.verify(rules, FederatedEpoch::new(1))?;
+    Ok(session.accept.claimed().session_id)
 }

@@ -8,24 +8,9 @@ use crate::digest::{Digest, HashDomain};
 use crate::entry::LedgerEntry;
 use crate::ids::SessionId;
 use crate::keys::{Identity, NodeFingerprint};
+pub use crate::lane::Lane;
 use crate::limits;
 use crate::signing::{Domain, Signed, SignedBody, SigningContext};
-
-/// Independent streams of a session. Each has its own sequence, so that one cannot hold up another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Lane {
-    /// Handshake and membership.
-    Control,
-    /// Updates and their commitments.
-    Update,
-    /// Votes among validators.
-    Consensus,
-    /// Governance.
-    Governance,
-    /// Blobs on demand.
-    Bulk,
-}
 
 /// A client's request in the sense of PBFT: a ledger entry signed by its author.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

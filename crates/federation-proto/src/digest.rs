@@ -24,6 +24,8 @@ pub enum HashDomain {
     Policy,
     /// A hello, as the accept that answers it names it.
     Hello,
+    /// What a quote about a node's machine is bound to.
+    AttestationBinding,
     /// A session identifier.
     Session,
     /// A transport certificate or, in process, the transport key that stands for it.
@@ -52,6 +54,8 @@ pub enum HashDomain {
     MachineState,
     /// The text of a governance note.
     GovernanceNote,
+    /// An opened quarantine, as its review names it.
+    Quarantine,
     /// A scenario file.
     Scenario,
     /// The frames of a simulated run.
@@ -71,6 +75,7 @@ impl HashDomain {
             Self::ValidatorSet => "prism1 2026-11-24 validator-set",
             Self::Policy => "prism1 2026-11-24 policy",
             Self::Hello => "prism1 2026-11-24 hello",
+            Self::AttestationBinding => "prism1 2026-11-24 attestation-binding",
             Self::Session => "prism1 2026-11-24 session",
             Self::TransportCertificate => "prism1 2026-11-24 transport-certificate",
             Self::Update => "prism1 2026-11-24 update",
@@ -85,6 +90,7 @@ impl HashDomain {
             Self::MetaState => "prism1 2026-11-24 meta-state",
             Self::MachineState => "prism1 2026-11-24 machine-state",
             Self::GovernanceNote => "prism1 2026-11-24 governance-note",
+            Self::Quarantine => "prism1 2026-11-24 quarantine",
             Self::Scenario => "prism1 2026-11-24 scenario",
             Self::Trace => "prism1 2026-11-24 trace",
             Self::VerifiedSignature => "prism1 2026-11-24 verified-signature",

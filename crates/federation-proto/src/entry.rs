@@ -3,16 +3,23 @@
 //! ```text
 //! SessionOpened*   EpochOpened → UpdateCommitment* → EpochCut → AggregatedUpdate → ApplySignoff → EpochOpened …
 //! ```
+//!
+//! Sessions, keys and governance have entries of their own, at any time. The order of the variants is the wire's:
+//! a new kind is appended, never inserted.
 
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Canonical, canonical};
 use crate::counters::{Cycle, FederatedEpoch, Generation};
 use crate::digest::{Digest, HashDomain};
-use crate::handshake::SessionOpened;
+use crate::governed::{
+    FederatedRollback, GovernancePinned, LedgerPin, PolicyChange, QuarantineOpened,
+    QuarantineReview, RosterChanged,
+};
+use crate::handshake::{SessionClosed, SessionOpened, SessionResumption};
 use crate::keys::{GovernanceNote, NodeFingerprint};
 use crate::limits;
-use crate::signing::Endorsement;
+use crate::signing::{Endorsed, Endorsement, Signed};
 use crate::update::UpdateCommitment;
 
 /// One entry of the ledger.
@@ -30,6 +37,22 @@ pub enum LedgerEntry {
     AggregatedUpdate(Box<AggregatedUpdate>),
     /// Governance lets the result take effect.
     ApplySignoff(ApplySignoff),
+    /// A session moves to another channel.
+    SessionResumed(Box<Signed<SessionResumption>>),
+    /// A session ends before its time.
+    SessionClosed(SessionClosed),
+    /// Governance puts a document on record.
+    GovernancePinned(Box<Endorsed<GovernancePinned>>),
+    /// Evidence stops a node.
+    QuarantineOpened(Box<QuarantineOpened>),
+    /// People looked at a quarantine.
+    QuarantineReviewed(Box<Endorsed<QuarantineReview>>),
+    /// The meta state returns to an anchor.
+    FederatedRollback(Box<Endorsed<FederatedRollback>>),
+    /// The roster changes.
+    RosterChanged(Box<RosterChanged>),
+    /// The policy changes.
+    PolicyChanged(Box<Endorsed<PolicyChange>>),
 }
 
 /// An epoch begins: sites may commit updates against this base.
@@ -189,12 +212,8 @@ pub struct ApplySignoff {
     pub aggregated_hash: Digest,
     /// The state after it.
     pub new_state_hash: Digest,
-    /// Hash of the previous governance note.
-    pub previous_note: Digest,
-    /// Blocks on the ledger before this entry.
-    pub head_size: u64,
-    /// RFC 6962 root of those blocks.
-    pub head_root: Digest,
+    /// Where the statement stands.
+    pub pin: LedgerPin,
     /// Note signatures, in increasing order of their keys.
     pub signatures: Vec<Endorsement<GovernanceNote>>,
 }
@@ -229,6 +248,14 @@ impl LedgerEntry {
             Self::EpochCut(_) => "EpochCut",
             Self::AggregatedUpdate(_) => "AggregatedUpdate",
             Self::ApplySignoff(_) => "ApplySignoff",
+            Self::SessionResumed(_) => "SessionResumed",
+            Self::SessionClosed(_) => "SessionClosed",
+            Self::GovernancePinned(_) => "GovernancePinned",
+            Self::QuarantineOpened(_) => "QuarantineOpened",
+            Self::QuarantineReviewed(_) => "QuarantineReviewed",
+            Self::FederatedRollback(_) => "FederatedRollback",
+            Self::RosterChanged(_) => "RosterChanged",
+            Self::PolicyChanged(_) => "PolicyChanged",
         }
     }
 }

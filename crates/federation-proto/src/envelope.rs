@@ -1,28 +1,93 @@
 //! The MIPP envelope, version 1: who sends what to whom, in which session.
+//!
+//! An envelope is what authenticates a message end to end: transports and routers see it, and nobody but the
+//! sender can make one. The receiver's order of checks is: size and form ([`Canonical`]), the roster's key for
+//! `node_fingerprint` ([`Signed::verify`]), [`Envelope::check`], the session on the ledger
+//! ([`Envelope::check_session`]), the replay window of its lane.
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
-use crate::batch::Lane;
-use crate::codec::canonical;
+use crate::codec::Canonical;
 use crate::counters::{FederatedEpoch, LaneSequence, LogicalTime};
 use crate::ids::{LedgerBlockId, SessionId};
 use crate::keys::{Identity, NodeFingerprint};
+use crate::lane::Lane;
 use crate::limits;
 use crate::name::Name;
 use crate::signing::{Domain, Signed, SignedBody};
 
-/// What an envelope's payload is.
+/// What an envelope's payload is: always the canonical bytes of one type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PayloadKind {
-    /// Canonical bytes of a `Signed<MetaUpdate>`.
+    /// A `Signed<MetaUpdate>`.
     MetaUpdate,
-    /// Canonical bytes of a `Signed<Request>`.
+    /// A `Signed<Request>`.
     Request,
+    /// A `Signed<BlobReceipt>`.
+    BlobReceipt,
+    /// A `Signed<Heartbeat>`.
+    Heartbeat,
+    /// The digest of a blob that the sender lacks.
+    BlobRequest,
+    /// The exact stored bytes of a blob.
+    Blob,
+    /// A governor's endorsement of a governed entry.
+    Approval,
+    /// A range of the ledger that the sender lacks.
+    LedgerRequest,
+    /// Blocks with the certificates of their order.
+    LedgerSegment,
 }
 
-/// A message of a session.
+impl PayloadKind {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::MetaUpdate,
+        Self::Request,
+        Self::BlobReceipt,
+        Self::Heartbeat,
+        Self::BlobRequest,
+        Self::Blob,
+        Self::Approval,
+        Self::LedgerRequest,
+        Self::LedgerSegment,
+    ];
+
+    /// Largest payload of this kind in bytes.
+    pub const fn max_bytes(self) -> usize {
+        match self {
+            Self::MetaUpdate | Self::Blob => limits::META_UPDATE,
+            Self::Request => limits::REQUEST,
+            Self::BlobReceipt => limits::RECEIPT,
+            Self::Heartbeat => limits::HEARTBEAT,
+            Self::BlobRequest | Self::LedgerRequest => limits::QUERY,
+            Self::Approval => limits::APPROVAL,
+            Self::LedgerSegment => limits::SEGMENT,
+        }
+    }
+
+    /// Whether this kind may travel in a lane. A bulk transfer must never hold up a vote or a heartbeat.
+    pub const fn travels_in(self, lane: Lane) -> bool {
+        match self {
+            Self::MetaUpdate | Self::BlobReceipt => matches!(lane, Lane::Update),
+            Self::Request => matches!(lane, Lane::Control | Lane::Update | Lane::Governance),
+            Self::Heartbeat => matches!(lane, Lane::Control),
+            Self::Approval => matches!(lane, Lane::Governance),
+            Self::BlobRequest | Self::Blob | Self::LedgerRequest | Self::LedgerSegment => {
+                matches!(lane, Lane::Bulk)
+            }
+        }
+    }
+}
+
+/// A message of a session. `P` holds the payload's bytes: owned, or borrowed from the bytes received.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Envelope {
+#[serde(bound(
+    serialize = "P: serde_bytes::Serialize",
+    deserialize = "P: serde_bytes::Deserialize<'de>"
+))]
+pub struct Envelope<P = Vec<u8>> {
     /// Format version, 1.
     pub version: u8,
     /// Name of the sender.
@@ -48,7 +113,83 @@ pub struct Envelope {
     /// The block that opened it.
     pub ledger_block_id: LedgerBlockId,
     /// The content.
-    pub payload: Vec<u8>,
+    #[serde(with = "serde_bytes")]
+    pub payload: P,
+}
+
+/// An envelope whose payload is borrowed from the bytes received: reading it allocates nothing.
+pub type EnvelopeRef<'a> = Envelope<&'a [u8]>;
+
+/// The session as the receiver's ledger knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionPosition {
+    /// The node's open session.
+    pub session_id: SessionId,
+    /// The block that opened it.
+    pub ledger_block_id: LedgerBlockId,
+    /// Last epoch it is good for.
+    pub not_after_epoch: FederatedEpoch,
+}
+
+/// Why a genuine envelope is refused all the same.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum EnvelopeError {
+    /// Written by other software.
+    #[error("envelope version {got}, this node reads {}", Envelope::VERSION)]
+    Version {
+        /// Its version.
+        got: u8,
+    },
+    /// More bytes than the kind allows.
+    #[error("payload of kind {kind:?} has {length} bytes, the limit is {limit}")]
+    PayloadTooLarge {
+        /// Kind of the payload.
+        kind: PayloadKind,
+        /// Its length.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// This kind does not travel in this lane.
+    #[error("payload of kind {kind:?} does not travel in lane {lane:?}")]
+    WrongLane {
+        /// Kind of the payload.
+        kind: PayloadKind,
+        /// The lane it came in.
+        lane: Lane,
+    },
+    /// Sent in another session than the sender's open one.
+    #[error("envelope of session {got}, the sender's open session is {expected}")]
+    OtherSession {
+        /// The open session.
+        expected: SessionId,
+        /// The one named.
+        got: SessionId,
+    },
+    /// Names another block than the one that opened the session.
+    #[error("envelope names ledger block {got}, its session was opened by {expected}")]
+    OtherBlock {
+        /// The block that opened the session.
+        expected: LedgerBlockId,
+        /// The one named.
+        got: LedgerBlockId,
+    },
+    /// The session has run out.
+    #[error("session ended with epoch {not_after}, now is epoch {current}")]
+    SessionExpired {
+        /// Last epoch of the session.
+        not_after: FederatedEpoch,
+        /// The receiver's epoch.
+        current: FederatedEpoch,
+    },
+    /// Sent in an epoch that the receiver has not reached.
+    #[error("envelope of epoch {got}, now is epoch {current}")]
+    FutureEpoch {
+        /// The receiver's epoch.
+        current: FederatedEpoch,
+        /// The one named.
+        got: FederatedEpoch,
+    },
 }
 
 impl Envelope {
@@ -56,12 +197,59 @@ impl Envelope {
     pub const VERSION: u8 = 1;
 }
 
-canonical! {
-    Envelope => limits::ENVELOPE,
-    Signed<Envelope> => limits::ENVELOPE,
+impl<P: AsRef<[u8]>> Envelope<P> {
+    /// Checks what needs no ledger: version, size limit of the kind, lane of the kind.
+    pub fn check(&self) -> Result<(), EnvelopeError> {
+        let (kind, lane) = (self.kind, self.lane);
+        if self.version != Envelope::VERSION {
+            return Err(EnvelopeError::Version { got: self.version });
+        }
+        let (length, limit) = (self.payload.as_ref().len(), kind.max_bytes());
+        if length > limit {
+            return Err(EnvelopeError::PayloadTooLarge { kind, length, limit });
+        }
+        if !kind.travels_in(lane) {
+            return Err(EnvelopeError::WrongLane { kind, lane });
+        }
+        Ok(())
+    }
+
+    /// Checks the envelope against the sender's open session and the receiver's epoch.
+    pub fn check_session(
+        &self,
+        session: &SessionPosition,
+        current: FederatedEpoch,
+    ) -> Result<(), EnvelopeError> {
+        let (expected, got) = (session.session_id, self.session_id);
+        if got != expected {
+            return Err(EnvelopeError::OtherSession { expected, got });
+        }
+        let (expected, got) = (session.ledger_block_id, self.ledger_block_id);
+        if got != expected {
+            return Err(EnvelopeError::OtherBlock { expected, got });
+        }
+        let not_after = session.not_after_epoch;
+        if current > not_after {
+            return Err(EnvelopeError::SessionExpired { not_after, current });
+        }
+        if self.federated_epoch > current {
+            return Err(EnvelopeError::FutureEpoch { current, got: self.federated_epoch });
+        }
+        Ok(())
+    }
 }
 
-impl SignedBody for Envelope {
+impl<P: serde_bytes::Serialize> Canonical for Envelope<P> {
+    const NAME: &'static str = "Envelope";
+    const MAX_BYTES: usize = limits::ENVELOPE;
+}
+
+impl<P: serde_bytes::Serialize> Canonical for Signed<Envelope<P>> {
+    const NAME: &'static str = "Signed<Envelope>";
+    const MAX_BYTES: usize = limits::ENVELOPE;
+}
+
+impl<P: serde_bytes::Serialize> SignedBody for Envelope<P> {
     const DOMAIN: Domain = Domain::Envelope;
     type Role = Identity;
 }

@@ -39,22 +39,29 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod bounded;
 pub mod codec;
 pub mod counters;
 pub mod digest;
 pub mod entry;
 pub mod envelope;
+pub mod evidence;
 pub mod genesis;
+pub mod governed;
 pub mod handshake;
+pub mod heartbeat;
 pub mod ids;
 pub mod keys;
+pub mod lane;
 pub mod limits;
+pub mod link;
 pub mod name;
 pub mod quorum;
+pub mod replay;
 pub mod signing;
 pub mod update;
 
-pub use batch::{Batch, BatchItem, Lane, Request};
+pub use batch::{Batch, BatchItem, Request};
 pub use counters::{
     Cycle, FederatedEpoch, Generation, Height, LaneSequence, LogicalTime, SequenceNumber, View,
 };
@@ -62,5 +69,6 @@ pub use digest::{Digest, HashDomain};
 pub use entry::LedgerEntry;
 pub use ids::{FederationId, LedgerBlockId, SessionId};
 pub use keys::{NodeFingerprint, PublicKey, SecretKey, Signature, VerifyingKey};
+pub use lane::Lane;
 pub use name::Name;
 pub use signing::{Endorsed, Signed, SignedBody, SigningContext, Verified};

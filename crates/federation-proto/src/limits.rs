@@ -5,21 +5,57 @@
 
 /// A genesis body with its whole roster.
 pub const GENESIS: usize = 4 << 20;
-/// A hello, with room for an attestation quote.
+/// A hello, with room for an attestation quote (a TDX quote with its collateral has some 12 KiB).
 pub const HELLO: usize = 32 << 10;
-/// An accept with its endorsements.
+/// A quote about a node's machine, with its collateral.
+pub const QUOTE: usize = 24 << 10;
+/// An accept with its endorsements, or the refusal of a hello.
 pub const ACCEPT: usize = 16 << 10;
 /// The uncompressed canonical bytes of a genome delta (2²⁰ genes of two bytes and a header).
 pub const DELTA: usize = (2 << 20) + (64 << 10);
+/// The wrapped content keys of a sealed payload and the proof slot, with room to spare.
+pub const UPDATE_OVERHEAD: usize = 128 << 10;
 /// A signed meta update: compressed payload, proof slot, header. zstd may add a little to what it cannot compress.
-pub const META_UPDATE: usize = DELTA + (64 << 10);
+pub const META_UPDATE: usize = DELTA + UPDATE_OVERHEAD;
+/// A storage receipt.
+pub const RECEIPT: usize = 1 << 10;
 /// A commitment with its blob receipts.
 pub const COMMITMENT: usize = 64 << 10;
+/// The Pedersen commitments of an update: 256 points of 32 bytes.
+pub const PROOF_COMMITMENT: usize = 256 * 32;
+/// A proof about an update.
+pub const PROOF: usize = 64 << 10;
+/// A heartbeat.
+pub const HEARTBEAT: usize = 1 << 10;
+/// A question for a blob or a range of blocks.
+pub const QUERY: usize = 256;
+/// A governor's endorsement with what it endorses.
+pub const APPROVAL: usize = GENESIS + (64 << 10);
+/// A policy document.
+pub const POLICY: usize = 64 << 10;
+/// A reason in words, as a governor gives it.
+pub const REASON: usize = 1 << 10;
+/// Evidence of misbehaviour that anybody can check.
+pub const EVIDENCE: usize = 512 << 10;
 /// A ledger entry. An aggregated update of 2²⁰ genes is the largest.
 pub const ENTRY: usize = 8 << 20;
+/// A client's request; it carries what sites and governors write, never an aggregate.
+pub const REQUEST: usize = GENESIS + (64 << 10);
 /// A batch of ledger entries.
 pub const BATCH: usize = 16 << 20;
+/// Blocks on their way to a node that lacks them.
+pub const SEGMENT: usize = BATCH + (1 << 20);
 /// An envelope: the largest payload and its header.
-pub const ENVELOPE: usize = META_UPDATE + (4 << 10);
+pub const ENVELOPE: usize = SEGMENT + (4 << 10);
 /// Most items in one batch.
 pub const BATCH_ITEMS: usize = 4096;
+/// Most capabilities of a hello.
+pub const CAPABILITIES: usize = 64;
+/// A frame between nodes: a batch with its votes is the largest.
+pub const FRAME: usize = BATCH + (1 << 20);
+/// A frame of the control lane: a hello, or an accept with one endorsement.
+pub const FRAME_CONTROL: usize = 64 << 10;
+/// A frame of the update lane: an envelope with an update.
+pub const FRAME_UPDATE: usize = META_UPDATE + (8 << 10);
+/// A frame of the governance lane: an envelope with an endorsement of the largest roster.
+pub const FRAME_GOVERNANCE: usize = APPROVAL + (8 << 10);

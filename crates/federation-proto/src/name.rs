@@ -3,13 +3,16 @@
 use core::fmt;
 use core::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use arrayvec::ArrayString;
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 /// A name of 1 to 64 characters out of `a–z 0–9 . _ -`: safe in paths, notes, tables and logs.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Name(String);
+///
+/// It is stored inline, so that reading a message with names allocates nothing for them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Name(ArrayString<{ Name::MAX_CHARACTERS }>);
 
 /// Why a text is no [`Name`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -23,16 +26,20 @@ pub enum NameError {
 }
 
 impl Name {
+    /// Most characters of a name.
+    pub const MAX_CHARACTERS: usize = 64;
+
     /// Checks and wraps a text.
-    pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
-        let text = text.into();
-        if text.is_empty() || text.len() > 64 {
-            return Err(NameError::Length(text.len()));
+    pub fn new(text: impl AsRef<str>) -> Result<Self, NameError> {
+        let text = text.as_ref();
+        if text.is_empty() {
+            return Err(NameError::Length(0));
         }
+        let inline = ArrayString::from(text).map_err(|_| NameError::Length(text.len()))?;
         let allowed = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(*c);
         match text.chars().find(|c| !allowed(c)) {
             Some(c) => Err(NameError::Character(c)),
-            None => Ok(Self(text)),
+            None => Ok(Self(inline)),
         }
     }
 
@@ -42,17 +49,23 @@ impl Name {
     }
 }
 
-impl TryFrom<String> for Name {
-    type Error = NameError;
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Checked;
 
-    fn try_from(text: String) -> Result<Self, NameError> {
-        Self::new(text)
-    }
-}
+        impl Visitor<'_> for Checked {
+            type Value = Name;
 
-impl From<Name> for String {
-    fn from(name: Name) -> Self {
-        name.0
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name of 1 to 64 characters a-z, 0-9, '.', '_' and '-'")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Name, E> {
+                Name::new(text).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Checked)
     }
 }
 

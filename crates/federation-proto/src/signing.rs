@@ -39,6 +39,12 @@ pub enum Domain {
     BlobReceipt = 7,
     /// [`Request`](crate::batch::Request).
     Request = 8,
+    /// [`SessionResumption`](crate::handshake::SessionResumption).
+    Resumption = 9,
+    /// [`Heartbeat`](crate::heartbeat::Heartbeat).
+    Heartbeat = 10,
+    /// [`FederationRefusal`](crate::handshake::FederationRefusal).
+    Refusal = 11,
     /// PBFT PRE-PREPARE.
     PrePrepare = 16,
     /// PBFT PREPARE.
@@ -49,6 +55,16 @@ pub enum Domain {
     Checkpoint = 19,
     /// The manifest of a run, over its exact bytes.
     Manifest = 32,
+    /// [`RosterChange`](crate::governed::RosterChange).
+    RosterChange = 33,
+    /// [`PolicyChange`](crate::governed::PolicyChange).
+    PolicyChange = 34,
+    /// [`GovernancePinned`](crate::governed::GovernancePinned).
+    GovernancePinned = 35,
+    /// [`QuarantineReview`](crate::governed::QuarantineReview).
+    QuarantineReview = 36,
+    /// [`FederatedRollback`](crate::governed::FederatedRollback).
+    Rollback = 37,
 }
 
 /// What every signature of a federation is bound to.
@@ -63,13 +79,23 @@ pub struct SigningContext {
 impl SigningContext {
     /// The fixed-length preimage for canonical (or exact stored) bytes under a domain.
     pub fn preimage(&self, domain: Domain, bytes: &[u8]) -> [u8; 105] {
+        self.preimage_of_hash(domain, blake3::hash(bytes))
+    }
+
+    /// The preimage of a body, whose bytes are hashed as they are made.
+    fn preimage_of<T: SignedBody>(&self, body: &T) -> [u8; 105] {
+        let hasher = body.hash_canonical(blake3::Hasher::new());
+        self.preimage_of_hash(T::DOMAIN, hasher.finalize())
+    }
+
+    fn preimage_of_hash(&self, domain: Domain, hash: blake3::Hash) -> [u8; 105] {
         let mut preimage = [0; 105];
         preimage[0] = 0xFF;
         preimage[1..7].copy_from_slice(b"prism1");
         preimage[7..9].copy_from_slice(&(domain as u16).to_be_bytes());
         preimage[9..41].copy_from_slice(self.federation_id.as_bytes());
         preimage[41..73].copy_from_slice(self.config_digest.as_bytes());
-        preimage[73..105].copy_from_slice(Digest::of_blob(bytes).as_bytes());
+        preimage[73..105].copy_from_slice(hash.as_bytes());
         preimage
     }
 }
@@ -135,7 +161,7 @@ pub enum SignatureError {
 impl<T: SignedBody> Signed<T> {
     /// Signs a body.
     pub fn sign(body: T, key: &SecretKey<T::Role>, context: &SigningContext) -> Self {
-        let signature = key.sign_raw(&context.preimage(T::DOMAIN, &body.to_canonical()));
+        let signature = key.sign_raw(&context.preimage_of(&body));
         Self { body, signature }
     }
 
@@ -174,8 +200,7 @@ fn check<T: SignedBody>(
     if !signature.has_reduced_s() {
         return Err(SignatureError::NotReduced { what: T::NAME });
     }
-    let preimage = context.preimage(T::DOMAIN, &body.to_canonical());
-    if key.verify_raw(&preimage, signature) {
+    if key.verify_raw(&context.preimage_of(body), signature) {
         Ok(())
     } else {
         Err(SignatureError::Invalid { what: T::NAME, key: key.public().to_string() })
@@ -243,7 +268,7 @@ impl<T: SignedBody> Endorsed<T> {
         keys: impl IntoIterator<Item = &'k SecretKey<T::Role>>,
         context: &SigningContext,
     ) -> Self {
-        let preimage = context.preimage(T::DOMAIN, &body.to_canonical());
+        let preimage = context.preimage_of(&body);
         let endorse = |key: &SecretKey<T::Role>| Endorsement {
             key: key.public(),
             signature: key.sign_raw(&preimage),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::Bytes;
 use crate::codec::{Canonical, canonical};
 use crate::counters::{Cycle, FederatedEpoch, Generation};
 use crate::digest::{Digest, HashDomain};
@@ -10,18 +11,40 @@ use crate::keys::{Identity, NodeFingerprint};
 use crate::limits;
 use crate::signing::{Domain, Signed, SignedBody};
 
+/// Names the statement that a proof makes: bounds, dimension, curve parameters. The proof crate keeps the
+/// registry; a number is never reused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ParameterSet(pub u16);
+
+impl ParameterSet {
+    /// No statement.
+    pub const NONE: Self = Self(0);
+}
+
+/// Pedersen commitments of an update as compressed Ristretto points, opaque here.
+pub type ProofCommitment = Bytes<{ limits::PROOF_COMMITMENT }>;
+
 /// Room for a proof about an update, versioned from the first day. Policy `none` demands [`ProofSlot::None`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProofSlot {
     /// No proof; the policy does not ask for one.
     None,
+    /// A zero-knowledge proof, opaque here.
+    Proof {
+        /// What it states.
+        parameter_set: ParameterSet,
+        /// About what.
+        commitment: ProofCommitment,
+        /// The proof's bytes.
+        proof: Bytes<{ limits::PROOF }>,
+    },
 }
 
 /// How a payload is protected on its way to the validators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SealedPayload {
     /// Not encrypted: whoever relays it can read it. Encryption to the validators' keys is another variant to come.
-    Clear(Vec<u8>),
+    Clear(#[serde(with = "serde_bytes")] Vec<u8>),
 }
 
 /// A site's update: a compressed genome delta with its identity.
@@ -92,6 +115,10 @@ pub struct UpdateCommitment {
     pub blob: Digest,
     /// Their number.
     pub blob_len: u32,
+    /// What its proof states.
+    pub parameter_set: ParameterSet,
+    /// About what: on the ledger, so that sums of commitments can be checked without the updates.
+    pub commitment: ProofCommitment,
     /// Hash of the proof slot.
     pub proof_hash: Digest,
     /// Storage receipts of q distinct validators, in increasing order of their identities.
@@ -102,8 +129,8 @@ canonical! {
     ProofSlot => limits::META_UPDATE,
     MetaUpdate => limits::META_UPDATE,
     Signed<MetaUpdate> => limits::META_UPDATE,
-    BlobReceipt => 1 << 10,
-    Signed<BlobReceipt> => 1 << 10,
+    BlobReceipt => limits::RECEIPT,
+    Signed<BlobReceipt> => limits::RECEIPT,
     UpdateCommitment => limits::COMMITMENT,
 }
 
@@ -117,6 +144,14 @@ impl SignedBody for BlobReceipt {
 }
 
 impl ProofSlot {
+    /// What is stated about what; no statement and no commitment where there is no proof.
+    pub fn statement(&self) -> (ParameterSet, ProofCommitment) {
+        match self {
+            Self::None => (ParameterSet::NONE, ProofCommitment::default()),
+            Self::Proof { parameter_set, commitment, .. } => (*parameter_set, commitment.clone()),
+        }
+    }
+
     /// The digest a commitment names.
     pub fn hash(&self) -> Digest {
         Digest::of(HashDomain::Proof, &self.to_canonical())
@@ -126,6 +161,7 @@ impl ProofSlot {
 impl UpdateCommitment {
     /// The commitment to an update stored as `blob_bytes`.
     pub fn new(update: &MetaUpdate, blob_bytes: &[u8], receipts: Vec<Signed<BlobReceipt>>) -> Self {
+        let (parameter_set, commitment) = update.proof.statement();
         Self {
             federated_epoch: update.federated_epoch,
             generation: update.generation,
@@ -136,6 +172,8 @@ impl UpdateCommitment {
             update_hash: update.update_hash,
             blob: Digest::of_blob(blob_bytes),
             blob_len: u32::try_from(blob_bytes.len()).unwrap_or(u32::MAX),
+            parameter_set,
+            commitment,
             proof_hash: update.proof.hash(),
             receipts,
         }
@@ -165,6 +203,8 @@ impl UpdateCommitment {
             ("update_hash", self.update_hash == truth.update_hash),
             ("blob", self.blob == truth.blob),
             ("blob_len", self.blob_len == truth.blob_len),
+            ("parameter_set", self.parameter_set == truth.parameter_set),
+            ("commitment", self.commitment == truth.commitment),
             ("proof_hash", self.proof_hash == truth.proof_hash),
         ];
         match agreements.iter().find(|(_, agrees)| !agrees) {

@@ -4,16 +4,17 @@
 //! confirmed. One desk alone can do nothing: accepts and sign-offs count from the policy's threshold on.
 
 use federation_proto::entry::ApplySignoff;
+use federation_proto::governed::LedgerPin;
 use federation_proto::handshake::{
-    AcceptTerms, FederationAccept, FederationHello, HandshakeError, certificate_hash,
+    AdmissionDesk, AttestationLevel, DeskView, FederationHello, HelloRefusal,
 };
 use federation_proto::keys::{Admission, GovernanceNote};
-use federation_proto::signing::{Endorsed, Endorsement, SignatureError};
-use federation_proto::{Digest, HashDomain, NodeFingerprint, SecretKey, Signed};
+use federation_proto::signing::Endorsement;
+use federation_proto::{Digest, HashDomain, SecretKey, Signed};
 use thiserror::Error;
 
 use crate::follower::{Follower, FollowerRefusal};
-use crate::machine::{Phase, session_expiry};
+use crate::machine::{Phase, Rules};
 use crate::note;
 use crate::wire::{Frame, Outgoing};
 
@@ -22,6 +23,7 @@ use crate::wire::{Frame, Outgoing};
 pub struct Governor {
     admission: SecretKey<Admission>,
     note: SecretKey<GovernanceNote>,
+    desk: AdmissionDesk,
     follower: Follower,
     /// The last aggregate it signed off, so that it signs each once.
     signed: Option<Digest>,
@@ -30,15 +32,9 @@ pub struct Governor {
 /// Why a desk refused.
 #[derive(Debug, PartialEq, Error)]
 pub enum GovernorRefusal {
-    /// The node is not in the roster.
-    #[error("node {0} is not in the roster")]
-    UnknownNode(NodeFingerprint),
-    /// The hello's signature fails.
+    /// The hello is not accepted.
     #[error(transparent)]
-    Signature(#[from] SignatureError),
-    /// The hello does not fit this federation.
-    #[error(transparent)]
-    Handshake(#[from] HandshakeError),
+    Hello(#[from] HelloRefusal),
     /// What it follows does not hold.
     #[error(transparent)]
     Follower(#[from] FollowerRefusal),
@@ -51,7 +47,7 @@ impl Governor {
         note: SecretKey<GovernanceNote>,
         follower: Follower,
     ) -> Self {
-        Self { admission, note, follower, signed: None }
+        Self { admission, note, desk: AdmissionDesk::default(), follower, signed: None }
     }
 
     /// The ledger it follows.
@@ -75,32 +71,36 @@ impl Governor {
         }
     }
 
+    /// Endorses the accept that a hello deserves, or tells the node why there is none. A hello that nobody of
+    /// the roster signed gets no answer.
     fn hello(&mut self, hello: Signed<FederationHello>) -> Result<Vec<Outgoing>, GovernorRefusal> {
         let executor = self.follower.executor();
         let rules = executor.rules();
-        let node = hello.claimed().node_fingerprint;
-        let participant =
-            rules.roster.participant(&node).ok_or(GovernorRefusal::UnknownNode(node))?;
-        let name = participant.record.name.clone();
-        let hello = hello.verify(&participant.identity, &rules.context)?;
-        let epoch = executor.state().epoch();
-        let terms = AcceptTerms {
-            epoch,
-            policy_hash: rules.policy.digest(),
-            capabilities: rules.requirements().negotiate(&hello)?,
-            not_after_epoch: session_expiry(rules, epoch),
-            certificate_hashes: [
-                certificate_hash(&hello.tls_public_key),
-                federation_certificate(rules.roster.configuration().validator_set_hash()),
-            ],
+        let view = DeskView {
+            rules: rules.admission(),
+            epoch: executor.state().epoch(),
+            federation_certificate: federation_certificate(rules),
+            proven: AttestationLevel::None,
         };
-        let accept = FederationAccept::answer(&hello, terms);
-        let endorsed = Endorsed::sign(accept.clone(), [&self.admission], &rules.context);
-        let frames = endorsed.endorsements().iter().map(|endorsement| {
-            let (accept, endorsement) = (Box::new(accept.clone()), endorsement.clone());
-            Outgoing::to_node(&name, Frame::Accept { accept, endorsement })
-        });
-        Ok(frames.collect())
+        let node = hello.claimed().node_fingerprint;
+        let name = rules.roster.participant(&node).map(|site| site.record.name.clone());
+        let answer = self.desk.handle_hello(hello, &view, &self.admission);
+        let Some(name) = name else {
+            return answer.map(|_| Vec::new()).map_err(GovernorRefusal::from);
+        };
+        match answer {
+            Ok(accept) => {
+                let frames = accept.endorsements().iter().map(|endorsement| Frame::Accept {
+                    accept: Box::new(accept.claimed().clone()),
+                    endorsement: endorsement.clone(),
+                });
+                Ok(frames.map(|frame| Outgoing::to_node(&name, frame)).collect())
+            }
+            Err(HelloRefusal::Incompatible(refusal)) => {
+                Ok(vec![Outgoing::to_node(&name, Frame::Refusal(refusal))])
+            }
+            Err(refusal) => Err(refusal.into()),
+        }
     }
 
     /// Signs a decided aggregate once a checkpoint certificate covers it.
@@ -128,9 +128,11 @@ impl Governor {
             generation: aggregated.generation,
             aggregated_hash,
             new_state_hash: aggregated.new_state_hash,
-            previous_note: executor.state().note_head(),
-            head_size,
-            head_root: Digest::from_bytes(*head_root.as_bytes()),
+            pin: LedgerPin {
+                previous_note: executor.state().note_head(),
+                head_size,
+                head_root: Digest::from_bytes(*head_root.as_bytes()),
+            },
             signatures: Vec::new(),
         };
         let text = note::apply_text(executor.rules().federation_id(), &signoff);
@@ -142,6 +144,7 @@ impl Governor {
 }
 
 /// In process there is no transport certificate of the federation: its committee stands for it.
-fn federation_certificate(validator_set: Digest) -> Digest {
-    Digest::of(HashDomain::TransportCertificate, validator_set.as_bytes())
+pub(crate) fn federation_certificate(rules: &Rules) -> Digest {
+    let committee = rules.roster.configuration().validator_set_hash();
+    Digest::of(HashDomain::TransportCertificate, committee.as_bytes())
 }

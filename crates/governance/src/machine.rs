@@ -16,14 +16,15 @@ mod commitment;
 mod epoch;
 mod refusal;
 mod session;
-mod window;
 
 use std::collections::BTreeMap;
 
 use federation_proto::codec::Canonical;
 use federation_proto::entry::{AggregatedUpdate, EpochCut, EpochOpened, UpdateRef};
 use federation_proto::genesis::{Genesis, Roster};
-use federation_proto::handshake::Requirements;
+use federation_proto::handshake::{
+    AdmissionRules, AttestationDemand, Requirements, SoftwareVersion, WireVersions,
+};
 use federation_proto::update::UpdateCommitment;
 use federation_proto::{
     Batch, BatchItem, Digest, FederatedEpoch, FederationId, HashDomain, Height, LedgerEntry,
@@ -34,9 +35,9 @@ use meta_core::genome::GenomeSchema;
 use meta_core::meta_state::MetaState;
 use serde::{Deserialize, Serialize};
 
+pub use federation_proto::replay::{ReplayWindow, WindowRefusal};
 pub use refusal::{BatchRefusal, Refusal};
-pub use session::{Session, session_expiry};
-pub use window::{Window, WindowRefusal};
+pub use session::Session;
 
 use crate::note;
 use crate::policy::Policy;
@@ -183,12 +184,23 @@ impl Rules {
         })
     }
 
-    /// What a hello must meet.
-    pub fn requirements(&self) -> Requirements<'_> {
-        Requirements {
-            federation_id: self.context.federation_id,
-            validator_set_hash: self.roster.configuration().validator_set_hash(),
-            capabilities: &self.policy.document().admission.required_capabilities,
+    /// Under which rules a node joins.
+    pub fn admission(&self) -> AdmissionRules<'_> {
+        let admission = &self.policy.document().admission;
+        AdmissionRules {
+            roster: &self.roster,
+            context: &self.context,
+            requirements: Requirements {
+                federation_id: self.context.federation_id,
+                validator_set_hash: self.roster.configuration().validator_set_hash(),
+                software_version: SoftwareVersion::CURRENT,
+                wire_versions: WireVersions::CURRENT,
+                required: &admission.required_capabilities,
+                optional: &[],
+                attestation: AttestationDemand::None,
+            },
+            policy_hash: self.policy.digest(),
+            session_epochs: admission.session_epochs,
         }
     }
 }
@@ -312,6 +324,9 @@ impl MachineState {
             LedgerEntry::UpdateCommitment(commitment) => {
                 self.commit_update(rules, place, request, commitment)
             }
+            LedgerEntry::SessionResumed(resumed) => self.resume_session(rules, request, resumed),
+            LedgerEntry::SessionClosed(closed) => self.close_session(request, closed),
+            entry if is_not_built(entry) => Err(Refusal::NotBuilt(entry.kind())),
             entry => Err(Refusal::NotRequestable(entry.kind())),
         }
     }
@@ -328,6 +343,7 @@ impl MachineState {
             LedgerEntry::EpochCut(cut) => self.cut_epoch(rules, place, cut),
             LedgerEntry::AggregatedUpdate(aggregated) => self.aggregate(rules, place, aggregated),
             LedgerEntry::ApplySignoff(signoff) => self.sign_off(rules, ledger, signoff),
+            entry if is_not_built(entry) => Err(Refusal::NotBuilt(entry.kind())),
             entry => Err(Refusal::NotDerivable(entry.kind())),
         }
     }
@@ -394,14 +410,27 @@ impl MachineState {
         &self.rest.sessions
     }
 
-    /// The session of a node, if it has one that has not expired.
+    /// The session of a node, if it has one that has neither expired nor been closed.
     pub fn session_of(&self, node: &NodeFingerprint) -> Option<(&SessionId, &Session)> {
         let epoch = self.epoch();
         self.rest
             .sessions
             .iter()
-            .find(|(_, session)| session.node == *node && epoch <= session.not_after_epoch)
+            .find(|(_, session)| session.node == *node && session.is_open(epoch))
     }
+}
+
+/// Entries that the wire has and this machine does not execute yet. They are refused by name.
+const fn is_not_built(entry: &LedgerEntry) -> bool {
+    matches!(
+        entry,
+        LedgerEntry::GovernancePinned(_)
+            | LedgerEntry::QuarantineOpened(_)
+            | LedgerEntry::QuarantineReviewed(_)
+            | LedgerEntry::FederatedRollback(_)
+            | LedgerEntry::RosterChanged(_)
+            | LedgerEntry::PolicyChanged(_)
+    )
 }
 
 /// Where and when an entry is executed.

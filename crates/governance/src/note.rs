@@ -5,6 +5,7 @@
 //! ledger entry, the signatures and `META-GOVERNANCE-LOG.md` cannot say different things.
 
 use federation_proto::entry::ApplySignoff;
+use federation_proto::governed::LedgerPin;
 use federation_proto::{Digest, FederationId, HashDomain};
 
 /// First line of every governance note.
@@ -13,7 +14,7 @@ pub const NOTE_HEADER: &str = "prism-federation governance note v1";
 /// The text that governors sign to apply an aggregate.
 pub fn apply_text(federation: FederationId, signoff: &ApplySignoff) -> String {
     let ApplySignoff { federated_epoch, generation, aggregated_hash, new_state_hash, .. } = signoff;
-    let ApplySignoff { previous_note, head_size, head_root, .. } = signoff;
+    let LedgerPin { previous_note, head_size, head_root } = signoff.pin;
     format!(
         "{NOTE_HEADER}\n\
          action: FEDERATED_APPLY\n\

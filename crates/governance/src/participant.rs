@@ -4,16 +4,15 @@
 //! validators, collects their receipts, has the commitment ordered, and follows the ledger. What was not
 //! acknowledged is sent again, byte for byte.
 
+mod joining;
+
 use std::collections::BTreeMap;
 
 use federation_proto::codec::Canonical;
 use federation_proto::envelope::{Envelope, PayloadKind};
-use federation_proto::handshake::{
-    Attestation, FederationAccept, FederationHello, SessionOpened, SessionStatement,
-    SoftwareVersion, TransportRecord, certificate_hash,
-};
+use federation_proto::handshake::{FederationAccept, IncompatibilityReport};
 use federation_proto::keys::{Admission, Identity, Transport};
-use federation_proto::signing::{Endorsed, Endorsement};
+use federation_proto::signing::Endorsement;
 use federation_proto::update::{BlobReceipt, MetaUpdate, UpdateCommitment};
 use federation_proto::{
     Digest, Lane, LaneSequence, LedgerBlockId, LedgerEntry, LogicalTime, Name, NodeFingerprint,
@@ -22,6 +21,7 @@ use federation_proto::{
 
 use crate::follower::{Follower, FollowerRefusal};
 use crate::wire::{Frame, Outgoing};
+use joining::Joining;
 
 /// After so many milliseconds without an acknowledgement the same bytes are sent again.
 pub const RETRY_MS: u64 = 2_000;
@@ -40,21 +40,6 @@ pub enum ParticipantInput {
     Frame(Frame),
     /// Time passed.
     Tick,
-}
-
-/// Where joining stands; one struct a stage.
-#[derive(Debug)]
-enum Stage {
-    Outside,
-    Greeting(Box<Greeting>),
-    Opening { request: Box<Signed<Request>> },
-    Member(Membership),
-}
-
-#[derive(Debug)]
-struct Greeting {
-    hello: Signed<FederationHello>,
-    accepts: BTreeMap<PublicKey<Admission>, (FederationAccept, Endorsement<Admission>)>,
 }
 
 /// An open session of this site.
@@ -99,7 +84,7 @@ pub struct Participant {
     identity: SecretKey<Identity>,
     transport: PublicKey<Transport>,
     follower: Follower,
-    stage: Stage,
+    joining: Option<Joining>,
     submission: Option<Submission>,
     next_request: u64,
     next_envelope: u64,
@@ -119,7 +104,7 @@ impl Participant {
             identity,
             transport,
             follower,
-            stage: Stage::Outside,
+            joining: None,
             submission: None,
             next_request: 1,
             next_envelope: 0,
@@ -134,10 +119,12 @@ impl Participant {
 
     /// The site's session, once the ledger has it.
     pub fn membership(&self) -> Option<Membership> {
-        match &self.stage {
-            Stage::Member(membership) => Some(*membership),
-            _ => None,
-        }
+        self.joining.as_ref()?.membership()
+    }
+
+    /// Why a governor refused the hello that is out, for the operator.
+    pub fn refusal(&self) -> Option<&IncompatibilityReport> {
+        self.joining.as_ref()?.refusal()
     }
 
     /// Whether an update still waits to be ordered.
@@ -166,6 +153,12 @@ impl Participant {
     ) -> Result<Vec<Outgoing>, FollowerRefusal> {
         match frame {
             Frame::Accept { accept, endorsement } => Ok(self.accept(now, *accept, endorsement)),
+            Frame::Refusal(refusal) => {
+                if let Some(joining) = &mut self.joining {
+                    joining.handle_refusal(self.follower.executor().rules(), *refusal);
+                }
+                Ok(Vec::new())
+            }
             Frame::Receipt(receipt) => Ok(self.receipt(now, *receipt)),
             Frame::Ordered(ordered) => {
                 self.follower.handle_ordered(*ordered)?;
@@ -182,23 +175,17 @@ impl Participant {
     }
 
     fn join(&mut self, now: LogicalTime, nonce: [u8; 32]) -> Vec<Outgoing> {
-        let rules = self.follower.executor().rules();
-        let hello = FederationHello {
-            federation_id: rules.federation_id(),
-            node_fingerprint: self.identity.public(),
-            software_version: SoftwareVersion::CURRENT,
-            supported_capabilities: rules.policy.document().admission.required_capabilities.clone(),
-            tls_public_key: self.transport,
-            validator_set_hash: rules.roster.configuration().validator_set_hash(),
-            ledger_size: self.follower.executor().ledger().head().height.get(),
-            nonce,
-            attestation: Attestation::None,
+        let executor = self.follower.executor();
+        self.joining = Some(Joining::greet(executor, &self.identity, self.transport, nonce));
+        self.say_hello(now)
+    }
+
+    fn say_hello(&mut self, now: LogicalTime) -> Vec<Outgoing> {
+        let Some(hello) = self.joining.as_ref().and_then(Joining::hello) else {
+            return Vec::new();
         };
-        let hello = Signed::sign(hello, &self.identity, &rules.context);
-        let greeting = Greeting { hello: hello.clone(), accepts: BTreeMap::new() };
-        self.stage = Stage::Greeting(Box::new(greeting));
         self.last_sent = now;
-        vec![Outgoing::to_governors(Frame::Hello(Box::new(hello)))]
+        vec![Outgoing::to_governors(Frame::Hello(Box::new(hello.clone())))]
     }
 
     /// Collects endorsements until m governors say the same, then takes the session up.
@@ -208,54 +195,21 @@ impl Participant {
         accept: FederationAccept,
         endorsement: Endorsement<Admission>,
     ) -> Vec<Outgoing> {
-        let Stage::Greeting(greeting) = &mut self.stage else {
-            return Vec::new();
-        };
-        // The answer to an earlier hello of ours is genuine too, and opens nothing any more.
-        if accept.hello_hash != greeting.hello.claimed().hash() {
-            return Vec::new();
-        }
         let rules = self.follower.executor().rules();
-        let keys = rules.roster.admission_keys();
-        let single = Endorsed::from_parts(accept.clone(), vec![endorsement.clone()]);
-        if single.verify(&keys, 1, &rules.context).is_err() {
+        let opened = self
+            .joining
+            .as_mut()
+            .and_then(|joining| joining.handle_accept(rules, &self.identity, accept, endorsement));
+        let Some(opened) = opened else {
             return Vec::new();
-        }
-        greeting.accepts.insert(endorsement.key, (accept.clone(), endorsement));
-        let agreeing: Vec<_> = greeting
-            .accepts
-            .values()
-            .filter(|(other, _)| *other == accept)
-            .map(|(_, endorsement)| endorsement.clone())
-            .collect();
-        let needed = usize::from(rules.roster.configuration().thresholds.admission);
-        if agreeing.len() < needed {
-            return Vec::new();
-        }
-        let hello = greeting.hello.clone();
-        let request = self.session_request(hello, Endorsed::from_parts(accept, agreeing));
-        self.stage = Stage::Opening { request: Box::new(request.clone()) };
-        self.send_request(now, &request)
-    }
-
-    fn session_request(
-        &self,
-        hello: Signed<FederationHello>,
-        accept: Endorsed<FederationAccept>,
-    ) -> Signed<Request> {
-        let context = &self.follower.executor().rules().context;
-        let session_id = accept.claimed().session_id;
-        let statement = SessionStatement {
-            session_id,
-            node_fingerprint: self.identity.public(),
-            certificate_hash: certificate_hash(&self.transport),
-            not_after_epoch: accept.claimed().not_after_epoch,
-            transport: TransportRecord::InProcess,
         };
-        let statement = Signed::sign(statement, &self.identity, context);
-        let opened = SessionOpened { hello, accept, statement };
+        let session_id = opened.accept.claimed().session_id;
         let entry = LedgerEntry::SessionOpened(Box::new(opened));
-        self.sign_request(session_id, Lane::Control, 0, entry)
+        let request = self.sign_request(session_id, Lane::Control, 0, entry);
+        if let Some(joining) = &mut self.joining {
+            joining.publish(request.clone());
+        }
+        self.send_request(now, &request)
     }
 
     fn sign_request(
@@ -328,11 +282,11 @@ impl Participant {
         let node = self.identity.public();
         let executor = self.follower.executor();
         let state = executor.state();
-        if let (Stage::Opening { .. }, Some((session_id, _))) =
-            (&self.stage, state.session_of(&node))
-            && let Some(ledger_block_id) = executor.session_block(&node)
+        if let Some(joining) = &mut self.joining
+            && let Some((session_id, _)) = state.session_of(&node)
+            && let Some(block) = executor.session_block(&node)
         {
-            self.stage = Stage::Member(Membership { session_id: *session_id, ledger_block_id });
+            joining.handle_opened(*session_id, block);
         }
         // Several epochs may have been executed at once, so its place in the window counts too.
         let ordered = |submission: &mut Submission| {
@@ -347,27 +301,25 @@ impl Participant {
         if now.millis_since(self.last_sent) < RETRY_MS {
             return Vec::new();
         }
-        match &self.stage {
-            Stage::Greeting(greeting) => {
-                self.last_sent = now;
-                vec![Outgoing::to_governors(Frame::Hello(Box::new(greeting.hello.clone())))]
-            }
-            Stage::Opening { request } => {
+        let Some(joining) = &self.joining else {
+            return Vec::new();
+        };
+        if joining.hello().is_some() {
+            return self.say_hello(now);
+        }
+        if let Some(request) = joining.request().cloned() {
+            return self.send_request(now, &request);
+        }
+        match &self.submission {
+            Some(Submission { request: Some(request), .. }) => {
                 let request = request.clone();
                 self.send_request(now, &request)
             }
-            Stage::Member(_) => match &self.submission {
-                Some(Submission { request: Some(request), .. }) => {
-                    let request = request.clone();
-                    self.send_request(now, &request)
-                }
-                Some(Submission { blob, .. }) => {
-                    let blob = blob.clone();
-                    self.send_envelope(now, PayloadKind::MetaUpdate, blob)
-                }
-                None => Vec::new(),
-            },
-            Stage::Outside => Vec::new(),
+            Some(Submission { blob, .. }) => {
+                let blob = blob.clone();
+                self.send_envelope(now, PayloadKind::MetaUpdate, blob)
+            }
+            None => Vec::new(),
         }
     }
 
@@ -382,14 +334,17 @@ impl Participant {
         payload: Vec<u8>,
     ) -> Vec<Outgoing> {
         let executor = self.follower.executor();
-        let (session_id, ledger_block_id) = match &self.stage {
-            Stage::Member(membership) => (membership.session_id, membership.ledger_block_id),
-            Stage::Opening { request } => {
+        let Some(joining) = &self.joining else {
+            return Vec::new();
+        };
+        let (session_id, ledger_block_id) = match (joining.membership(), joining.request()) {
+            (Some(membership), _) => (membership.session_id, membership.ledger_block_id),
+            (None, Some(request)) => {
                 // The session's block does not exist yet: the id of the federation stands for it.
                 let genesis = LedgerBlockId::new(executor.rules().federation_id().digest());
                 (request.claimed().session_id, genesis)
             }
-            Stage::Outside | Stage::Greeting(_) => return Vec::new(),
+            (None, None) => return Vec::new(),
         };
         let Ok(target) = Name::new("validators") else {
             return Vec::new();

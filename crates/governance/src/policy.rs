@@ -4,6 +4,7 @@
 //! every accept and of every epoch. Parsing is strict: an unknown field is an error, not a surprise.
 
 use federation_proto::entry::AggregationRule;
+use federation_proto::handshake::Capability;
 use federation_proto::{Digest, HashDomain, Name};
 use meta_core::meta::federated::MAX_STALENESS;
 use serde::{Deserialize, Serialize};
@@ -41,8 +42,8 @@ pub struct PolicyDocument {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdmissionPolicy {
-    /// Capabilities without which nobody joins, sorted.
-    pub required_capabilities: Vec<Name>,
+    /// Capabilities without which nobody joins, as `name@major.minor`, in strictly increasing order of names.
+    pub required_capabilities: Vec<Capability>,
     /// Epochs a session lasts.
     pub session_epochs: u64,
     /// How long the first epoch waits for expected sites, in milliseconds of agreed time.
@@ -231,7 +232,7 @@ impl PolicyDocument {
         if self.schema_version != 1 {
             return Err(PolicyError::Version(self.schema_version));
         }
-        if !self.admission.required_capabilities.is_sorted_by(|a, b| a < b) {
+        if !self.admission.required_capabilities.is_sorted_by(|a, b| a.name < b.name) {
             return Err(PolicyError::CapabilityOrder);
         }
         let trimming =

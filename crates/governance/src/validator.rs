@@ -16,7 +16,7 @@ use consensus_pbft::{
     PersistToken, Rejection, Replica, ReplicaError, ReplicaId, SafetyRecord, ValidSettings,
 };
 use federation_proto::codec::Canonical;
-use federation_proto::envelope::{Envelope, PayloadKind};
+use federation_proto::envelope::{Envelope, PayloadKind, SessionPosition};
 use federation_proto::keys::{Consensus, Identity, LogCheckpoint};
 use federation_proto::update::BlobReceipt;
 use federation_proto::{
@@ -291,9 +291,7 @@ impl Validator {
             .verify(&participant.identity, &rules.context)
             .map_err(|cause| refuse(cause.to_string()))?
             .into_body();
-        if envelope.version != Envelope::VERSION {
-            return Err(refuse(format!("envelope version {}", envelope.version)));
-        }
+        envelope.check().map_err(|cause| refuse(cause.to_string()))?;
         match envelope.kind {
             PayloadKind::Request => {
                 let request = Signed::<Request>::from_canonical(&envelope.payload)
@@ -324,6 +322,7 @@ impl Validator {
                     effects.push(ValidatorEffect::Persist { token, record });
                 }
             }
+            kind => return Err(refuse(format!("payload kind {kind:?} has no meaning here yet"))),
         }
         Ok(())
     }
@@ -341,18 +340,20 @@ impl Validator {
     fn check_session(&self, envelope: &Envelope) -> Result<(), ValidatorRefusal> {
         let node = envelope.node_fingerprint;
         let executor = self.application.executor();
-        let refuse = |what: &str| Err(ValidatorRefusal::Envelope { node, what: what.to_owned() });
-        match executor.state().session_of(&node) {
-            None => return refuse("no open session"),
-            Some((session_id, _)) if *session_id != envelope.session_id => {
-                return refuse("another session");
-            }
-            Some(_) => {}
-        }
-        if executor.session_block(&node) != Some(envelope.ledger_block_id) {
-            return refuse("ledger_block_id is not the block that opened the session");
-        }
-        Ok(())
+        let refuse = |what: String| Err(ValidatorRefusal::Envelope { node, what });
+        let Some((session_id, session)) = executor.state().session_of(&node) else {
+            return refuse("no open session".to_owned());
+        };
+        let Some(ledger_block_id) = executor.session_block(&node) else {
+            return refuse("the session's block is not held".to_owned());
+        };
+        let position = SessionPosition {
+            session_id: *session_id,
+            ledger_block_id,
+            not_after_epoch: session.not_after_epoch,
+        };
+        let current = executor.state().epoch();
+        envelope.check_session(&position, current).or_else(|cause| refuse(cause.to_string()))
     }
 
     /// A blob is durable: its receipts may leave, and whoever waited for it may go on.

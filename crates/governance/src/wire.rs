@@ -7,7 +7,7 @@ use consensus_pbft::{CheckpointCertificate, CommitCertificate, ConsensusMessage}
 use federation_proto::codec::Canonical;
 use federation_proto::entry::ApplySignoff;
 use federation_proto::envelope::Envelope;
-use federation_proto::handshake::{FederationAccept, FederationHello};
+use federation_proto::handshake::{FederationAccept, FederationHello, FederationRefusal};
 use federation_proto::keys::{Admission, GovernanceNote};
 use federation_proto::signing::Endorsement;
 use federation_proto::update::BlobReceipt;
@@ -26,6 +26,8 @@ pub enum Frame {
         /// The governor's signature.
         endorsement: Endorsement<Admission>,
     },
+    /// One governor's reasons for refusing a hello.
+    Refusal(Box<Signed<FederationRefusal>>),
     /// A message of a session.
     Envelope(Box<Signed<Envelope>>),
     /// A validator stores an update.
@@ -67,14 +69,14 @@ pub struct OrderedBatch {
 
 impl Canonical for Frame {
     const NAME: &'static str = "Frame";
-    const MAX_BYTES: usize = limits::BATCH + (1 << 20);
+    const MAX_BYTES: usize = limits::FRAME;
 }
 
 impl Frame {
     /// The lane it travels in.
     pub const fn lane(&self) -> Lane {
         match self {
-            Self::Hello(_) | Self::Accept { .. } => Lane::Control,
+            Self::Hello(_) | Self::Accept { .. } | Self::Refusal(_) => Lane::Control,
             Self::Envelope(_) | Self::Receipt(_) => Lane::Update,
             Self::Consensus(_) => Lane::Consensus,
             Self::Approval { .. } => Lane::Governance,

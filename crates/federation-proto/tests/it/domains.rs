@@ -21,16 +21,17 @@ macro_rules! every {
 
 every! {
     signing: Domain {
-        Genesis, Hello, Accept, Session, Envelope, MetaUpdate, BlobReceipt, Request,
-        PrePrepare, Prepare, Commit, Checkpoint, Manifest,
+        Genesis, Hello, Accept, Session, Envelope, MetaUpdate, BlobReceipt, Request, Resumption,
+        Heartbeat, Refusal, PrePrepare, Prepare, Commit, Checkpoint, Manifest, RosterChange,
+        PolicyChange, GovernancePinned, QuarantineReview, Rollback,
     }
 }
 
 every! {
     digest: HashDomain {
-        Genesis, Configuration, ValidatorSet, Policy, Hello, Session, TransportCertificate, Update,
+        Genesis, Configuration, ValidatorSet, Policy, Hello, AttestationBinding, Session, TransportCertificate, Update,
         Commitment, Proof, BlockHeader, EntryLeaf, Batch, AggregatedUpdate, Alignment, GenomeSchema,
-        MetaState, MachineState, GovernanceNote, Scenario, Trace, VerifiedSignature, SyntheticKey,
+        MetaState, MachineState, GovernanceNote, Quarantine, Scenario, Trace, VerifiedSignature, SyntheticKey,
     }
 }
 

@@ -2,22 +2,26 @@
 //!
 //! Every key derives from a published label, so each value is the same in every run.
 
+use federation_proto::bounded::Bytes;
 use federation_proto::entry::{
     Absence, AbsenceReason, AggregatedUpdate, AggregationRule, AlignedUpdate, AlignmentRecord,
     DiscardReason, DiscardedUpdate, UpdateRef,
 };
 use federation_proto::envelope::{Envelope, PayloadKind};
 use federation_proto::genesis::{
-    Configuration, FederationKind, Genesis, GovernorRecord, Mandate, ParticipantRecord, SiteRole,
-    Thresholds, ValidatorRecord,
+    Configuration, FederationKind, Genesis, GovernorRecord, Mandate, ParticipantRecord, Roster,
+    SiteRole, Thresholds, ValidatorRecord,
 };
+use federation_proto::governed::LedgerPin;
 use federation_proto::handshake::{
-    AcceptTerms, Attestation, FederationAccept, FederationHello, SessionOpened, SessionStatement,
-    SoftwareVersion, TransportRecord, certificate_hash,
+    AcceptTerms, AdmissionRules, Attestation, AttestationDemand, AttestationLevel, Capability,
+    ChannelBinding, FederationAccept, FederationHello, Negotiated, Requirements, SessionOpened,
+    SessionStatement, SoftwareVersion, TransportKind, TransportRecord, WireVersions,
+    certificate_hash,
 };
 use federation_proto::keys::{Admission, Identity, KeyRole, Transport};
 use federation_proto::update::{
-    BlobReceipt, MetaUpdate, ProofSlot, SealedPayload, UpdateCommitment,
+    BlobReceipt, MetaUpdate, ParameterSet, ProofSlot, SealedPayload, UpdateCommitment,
 };
 use federation_proto::{
     Cycle, Digest, Endorsed, FederatedEpoch, Generation, Lane, LaneSequence, LedgerBlockId,
@@ -117,13 +121,53 @@ pub(crate) fn other_configuration() -> SigningContext {
     SigningContext { config_digest: next.digest(), ..context() }
 }
 
+pub(crate) fn capabilities(texts: &[&str]) -> Vec<Capability> {
+    texts.iter().map(|text| text.parse().expect("a capability")).collect()
+}
+
+/// What the federation requires of a node.
+pub(crate) fn required() -> Vec<Capability> {
+    capabilities(&["coloring@1.2", "zstd@1.0"])
+}
+
+/// What the federation makes of a hello.
+pub(crate) fn requirements(required: &[Capability]) -> Requirements<'_> {
+    Requirements {
+        federation_id: genesis().federation_id(),
+        validator_set_hash: configuration().validator_set_hash(),
+        software_version: SoftwareVersion::CURRENT,
+        wire_versions: WireVersions::CURRENT,
+        required,
+        optional: &[],
+        attestation: AttestationDemand::None,
+    }
+}
+
+/// Under which rules a node joins. The session term is the fixture's: accepted in epoch 3, good until 50.
+pub(crate) fn admission<'a>(
+    roster: &'a Roster,
+    context: &'a SigningContext,
+    required: &'a [Capability],
+) -> AdmissionRules<'a> {
+    AdmissionRules {
+        roster,
+        context,
+        requirements: requirements(required),
+        policy_hash: digest("policy"),
+        session_epochs: 47,
+    }
+}
+
 pub(crate) fn hello() -> FederationHello {
     FederationHello {
         federation_id: genesis().federation_id(),
         node_fingerprint: public("site-1"),
         software_version: SoftwareVersion::CURRENT,
-        supported_capabilities: vec![name("aggregate"), name("coloring"), name("zstd")],
+        wire_versions: WireVersions::CURRENT,
+        supported_capabilities: capabilities(&["aggregate@1.0", "coloring@1.4", "zstd@1.0"]),
+        federated_epoch: epoch(3),
         tls_public_key: public("site-1"),
+        channel_binding: ChannelBinding::TlsExporter([7; 32]),
         validator_set_hash: configuration().validator_set_hash(),
         ledger_size: 7,
         nonce: [9; 32],
@@ -135,7 +179,11 @@ pub(crate) fn terms() -> AcceptTerms {
     AcceptTerms {
         epoch: epoch(3),
         policy_hash: digest("policy"),
-        capabilities: vec![name("coloring"), name("zstd")],
+        negotiated: Negotiated {
+            wire_version: 1,
+            capabilities: required(),
+            attested: AttestationLevel::None,
+        },
         not_after_epoch: epoch(50),
         certificate_hashes: [
             certificate_hash(&public::<Transport>("site-1")),
@@ -152,9 +200,18 @@ pub(crate) fn statement() -> SessionStatement {
     SessionStatement {
         session_id: accept().session_id,
         node_fingerprint: public("site-1"),
-        certificate_hash: terms().certificate_hashes[0],
+        transport: channel(),
+    }
+}
+
+/// The channel of the fixture's session.
+pub(crate) fn channel() -> TransportRecord {
+    TransportRecord {
+        kind: TransportKind::Quic,
+        tls_version: 0x0304,
+        cipher_suite: 0x1301,
+        certificate_hashes: terms().certificate_hashes,
         not_after_epoch: epoch(50),
-        transport: TransportRecord::Quic { tls_version: 0x0304, cipher_suite: 0x1301 },
     }
 }
 
@@ -201,6 +258,16 @@ pub(crate) fn meta_update() -> MetaUpdate {
     }
 }
 
+/// A proof slot that is not empty. Its bytes mean nothing here.
+pub(crate) fn proof() -> ProofSlot {
+    let bytes = |byte| Bytes::new(vec![byte; 40]).expect("short");
+    ProofSlot::Proof {
+        parameter_set: ParameterSet(1),
+        commitment: Bytes::new(vec![2; 32]).expect("short"),
+        proof: bytes(3),
+    }
+}
+
 pub(crate) fn blob_receipt() -> BlobReceipt {
     BlobReceipt {
         validator: public("validator-2"),
@@ -243,6 +310,10 @@ pub(crate) fn envelope() -> Envelope {
         ledger_block_id: ledger_block_id(),
         payload: b"payload".to_vec(),
     }
+}
+
+pub(crate) fn pin() -> LedgerPin {
+    LedgerPin { previous_note: Digest::ZERO, head_size: 9, head_root: digest("root") }
 }
 
 pub(crate) fn update_ref(number: u64) -> UpdateRef {
@@ -306,13 +377,15 @@ pub(crate) fn changed_hellos() -> Vec<(&'static str, FederationHello)> {
         federation_id: federation_proto::FederationId::new(digest("another")),
         node_fingerprint: public("site-2"),
         software_version: SoftwareVersion { major: 0, minor: 1, patch: 1 },
-        supported_capabilities: vec![name("coloring"), name("zstd")],
+        wire_versions: WireVersions { oldest: 1, newest: 2 },
+        supported_capabilities: required(),
+        federated_epoch: epoch(2),
         tls_public_key: public("site-2"),
+        channel_binding: ChannelBinding::None,
         validator_set_hash: digest("another"),
         ledger_size: 8,
         nonce: [10; 32],
-        // The only variant there is: nothing to change until a quote format joins it.
-        attestation: Attestation::None,
+        attestation: Attestation::SoftwareMeasurement(digest("binary")),
     })
 }
 
@@ -323,7 +396,9 @@ pub(crate) fn changed_accepts() -> Vec<(&'static str, FederationAccept)> {
         epoch: epoch(4),
         policy_hash: digest("another"),
         hello_hash: digest("another"),
-        capabilities: vec![name("zstd")],
+        wire_version: 2,
+        capabilities: capabilities(&["zstd@1.0"]),
+        attested: AttestationLevel::Software,
         not_after_epoch: epoch(51),
         certificate_hashes: [federation, node],
     })
@@ -333,8 +408,6 @@ pub(crate) fn changed_statements() -> Vec<(&'static str, SessionStatement)> {
     changed!(statement() => SessionStatement {
         session_id: SessionId::new(digest("another")),
         node_fingerprint: public("site-2"),
-        certificate_hash: digest("another"),
-        not_after_epoch: epoch(51),
-        transport: TransportRecord::InProcess,
+        transport: TransportRecord { cipher_suite: 0x1302, ..channel() },
     })
 }

@@ -14,6 +14,8 @@ mod draw;
 mod fields;
 mod fixture;
 mod handshake;
+mod joining;
+mod negotiation;
 mod outside;
 mod roster;
 mod samples;

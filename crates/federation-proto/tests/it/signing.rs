@@ -10,7 +10,7 @@ use federation_proto::genesis::{Configuration, FederationKind, Genesis};
 use federation_proto::handshake::FederationAccept;
 use federation_proto::keys::{Admission, Document, Identity};
 use federation_proto::signing::{Domain, Endorsement, SignatureError};
-use federation_proto::update::{BlobReceipt, MetaUpdate, ProofSlot, SealedPayload};
+use federation_proto::update::{BlobReceipt, MetaUpdate, SealedPayload};
 use federation_proto::{
     Cycle, Digest, Endorsed, Generation, LaneSequence, LedgerBlockId, LogicalTime, SecretKey,
     SessionId, Signature, Signed, SignedBody, SigningContext, Verified, VerifyingKey,
@@ -80,8 +80,7 @@ where
 
 #[test]
 fn hellos_accepts_and_statements_are_bound() {
-    let constant = ["attestation"];
-    bound_to_everything(&fixture::hello(), fixture::changed_hellos(), &constant);
+    bound_to_everything(&fixture::hello(), fixture::changed_hellos(), &[]);
     bound_to_everything(&fixture::accept(), fixture::changed_accepts(), &[]);
     bound_to_everything(&fixture::statement(), fixture::changed_statements(), &[]);
 }
@@ -119,9 +118,9 @@ fn updates_are_bound() {
         base_state_hash: fixture::digest("another"),
         update_hash: fixture::digest("another"),
         payload: SealedPayload::Clear(vec![0]),
-        proof: ProofSlot::None,
+        proof: fixture::proof(),
     });
-    bound_to_everything(&fixture::meta_update(), changed, &["proof"]);
+    bound_to_everything(&fixture::meta_update(), changed, &[]);
 }
 
 #[test]

@@ -10,7 +10,11 @@ use federation_proto::signing::{Domain, SignatureError};
 use federation_proto::{
     Digest, Endorsed, FederationId, SecretKey, Signed, SignedBody, SigningContext,
 };
-use federation_proto::{batch, entry, envelope, genesis, handshake, update};
+use federation_proto::{
+    batch, entry, envelope, evidence, genesis, governed, handshake, heartbeat, update,
+};
+
+use serde::de::DeserializeOwned;
 
 use crate::draw::{Declared, draw};
 use crate::outside;
@@ -99,7 +103,7 @@ fn drawn<T: Canonical>(value: &T, declared: Declared) -> Drawn {
     Drawn { canonical: value.to_canonical(), trace: trace(value), declared }
 }
 
-fn read<T: Canonical>(
+fn read<T: Canonical + DeserializeOwned>(
     bytes: &[u8],
     verdict: impl FnOnce(T) -> Option<Result<(), SignatureError>>,
 ) -> Reading {
@@ -109,12 +113,12 @@ fn read<T: Canonical>(
     }
 }
 
-fn retrace<T: Canonical>(bytes: &[u8]) -> Option<Trace> {
+fn retrace<T: Canonical + DeserializeOwned>(bytes: &[u8]) -> Option<Trace> {
     T::from_canonical(bytes).ok().map(|value| trace(&value))
 }
 
 /// A type whose values carry no signature of their own.
-fn plain<T: Canonical>() -> WireType {
+fn plain<T: Canonical + DeserializeOwned>() -> WireType {
     WireType {
         name: T::NAME,
         max_bytes: T::MAX_BYTES,
@@ -129,9 +133,9 @@ fn plain<T: Canonical>() -> WireType {
 }
 
 /// A body with one signature.
-fn signed<T: SignedBody>() -> WireType
+fn signed<T: SignedBody + DeserializeOwned>() -> WireType
 where
-    Signed<T>: Canonical,
+    Signed<T>: Canonical + DeserializeOwned,
 {
     WireType {
         name: <Signed<T>>::NAME,
@@ -158,9 +162,9 @@ where
 }
 
 /// A document with the signatures of several keys.
-fn endorsed<T: SignedBody>() -> WireType
+fn endorsed<T: SignedBody + DeserializeOwned>() -> WireType
 where
-    Endorsed<T>: Canonical,
+    Endorsed<T>: Canonical + DeserializeOwned,
 {
     WireType {
         name: <Endorsed<T>>::NAME,
@@ -196,10 +200,32 @@ pub(crate) fn all() -> Vec<WireType> {
         signed::<handshake::FederationHello>(),
         plain::<handshake::FederationAccept>(),
         endorsed::<handshake::FederationAccept>(),
+        plain::<handshake::FederationRefusal>(),
+        signed::<handshake::FederationRefusal>(),
         plain::<handshake::SessionStatement>(),
+        signed::<handshake::SessionStatement>(),
+        plain::<handshake::SessionOpened>(),
+        plain::<handshake::SessionResumption>(),
+        signed::<handshake::SessionResumption>(),
+        plain::<handshake::SessionClosed>(),
+        plain::<heartbeat::Heartbeat>(),
+        signed::<heartbeat::Heartbeat>(),
         plain::<entry::LedgerEntry>(),
         plain::<entry::AlignmentRecord>(),
         plain::<entry::AggregatedUpdate>(),
+        plain::<governed::GovernancePinned>(),
+        endorsed::<governed::GovernancePinned>(),
+        plain::<governed::QuarantineOpened>(),
+        plain::<governed::QuarantineReview>(),
+        endorsed::<governed::QuarantineReview>(),
+        plain::<governed::FederatedRollback>(),
+        endorsed::<governed::FederatedRollback>(),
+        plain::<governed::RosterChange>(),
+        endorsed::<governed::RosterChange>(),
+        plain::<governed::RosterChanged>(),
+        plain::<governed::PolicyChange>(),
+        endorsed::<governed::PolicyChange>(),
+        plain::<evidence::Evidence>(),
         plain::<batch::Request>(),
         signed::<batch::Request>(),
         plain::<batch::BatchItem>(),
@@ -226,6 +252,11 @@ fn declared() -> BTreeSet<String> {
             let lines = block.lines().filter_map(|line| line.split_once(" => "));
             names.extend(lines.map(|(name, _)| name.trim().to_owned()));
         }
+        // A generic type cannot use the macro and says its name itself.
+        let by_hand = source.lines().filter_map(|line| {
+            line.trim().strip_prefix("const NAME: &'static str = \"")?.strip_suffix("\";")
+        });
+        names.extend(by_hand.map(str::to_owned));
     }
     names
 }

@@ -6,7 +6,7 @@
 use consensus_pbft::{CheckpointCertificate, CommitCertificate, Committee, ReplicaId};
 use federation_proto::codec::Canonical;
 use federation_proto::entry::AggregationRule;
-use federation_proto::handshake::TransportRecord;
+use federation_proto::handshake::{TransportKind, TransportRecord};
 use federation_proto::keys::NodeFingerprint;
 use federation_proto::{Digest, Height};
 use ledger::{Anchor, BlockHeader, Ledger, LedgerError, LogHash};
@@ -166,12 +166,12 @@ fn participating_node(rules: &Rules, session: &TakenSession) -> Option<Participa
 
 /// A channel as the plan names it.
 pub(crate) fn transport_text(transport: &TransportRecord) -> String {
-    match transport {
-        TransportRecord::InProcess => "in-process".to_owned(),
-        TransportRecord::Quic { tls_version, cipher_suite } => {
-            format!("quic tls={tls_version:#06x} suite={cipher_suite:#06x}")
-        }
-    }
+    let kind = match transport.kind {
+        TransportKind::InProcess => return "in-process".to_owned(),
+        TransportKind::Zenoh => "zenoh",
+        TransportKind::Quic => "quic",
+    };
+    format!("{kind} tls={:#06x} suite={:#06x}", transport.tls_version, transport.cipher_suite)
 }
 
 /// A rule as plan and report name it.

@@ -73,6 +73,8 @@ mod tests {
             update_hash: Digest::of_blob(update),
             blob: Digest::of_blob(update),
             blob_len: 1,
+            parameter_set: federation_proto::update::ParameterSet::NONE,
+            commitment: federation_proto::update::ProofCommitment::default(),
             proof_hash: Digest::ZERO,
             receipts: Vec::new(),
         };

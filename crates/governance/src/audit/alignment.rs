@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use federation_proto::Digest;
-use federation_proto::handshake::TransportRecord;
+use federation_proto::handshake::TransportKind;
 
 use super::checks::Check;
 use super::ground::Ground;
@@ -12,12 +12,6 @@ use super::report::{Place, Results};
 use crate::artifact::replay::{AggregationPoint, Replay};
 use crate::artifact::{blob_path, transport_text};
 use crate::epoch_result::{self, EpochResult};
-
-/// TLS 1.3 [RFC 8446 §4.1.2].
-const TLS_1_3: u16 = 0x0304;
-
-/// Its cipher suites that QUIC uses: AES-128-GCM, AES-256-GCM, ChaCha20-Poly1305 [RFC 8446 §B.4].
-const TLS_1_3_SUITES: [u16; 3] = [0x1301, 0x1302, 0x1303];
 
 /// Alignment and aggregate of every decided epoch, recomputed from the blobs.
 pub(super) fn check_aggregates(
@@ -73,13 +67,14 @@ pub(super) fn check_sessions(replay: &Replay, ground: &Ground, found: &mut Resul
     for session in &replay.sessions {
         let transport = &session.opened.statement.claimed().transport;
         let place = block_place(session.header.height, "/SessionOpened/statement/transport");
-        let (expected, holds) = match (ground.synthetic, transport) {
-            (true, transport) => ("in-process", *transport == TransportRecord::InProcess),
-            (false, TransportRecord::InProcess) => ("quic with TLS 1.3", false),
-            (false, TransportRecord::Quic { tls_version, cipher_suite }) => (
-                "quic with TLS 1.3 and one of its suites 0x1301, 0x1302, 0x1303",
-                *tls_version == TLS_1_3 && TLS_1_3_SUITES.contains(cipher_suite),
-            ),
+        let in_process = transport.kind == TransportKind::InProcess;
+        let permitted = transport.check().is_ok();
+        let (expected, holds) = if ground.synthetic {
+            ("in-process", permitted && in_process)
+        } else {
+            let expected =
+                "quic or zenoh with TLS 1.3 and one of its suites 0x1301, 0x1302, 0x1303";
+            (expected, permitted && !in_process)
         };
         found.holds(Check::SessionTransport, &place, holds, expected, transport_text(transport));
     }

@@ -225,12 +225,12 @@ impl MachineState {
         same("generation", &aggregated.generation, &signoff.generation)?;
         same("aggregated_hash", &aggregated.hash(), &signoff.aggregated_hash)?;
         same("new_state_hash", &aggregated.new_state_hash, &signoff.new_state_hash)?;
-        same("previous_note", &self.rest.note_head, &signoff.previous_note)?;
+        same("previous_note", &self.rest.note_head, &signoff.pin.previous_note)?;
         check_mandate(rules, signoff.federated_epoch)?;
-        let (first, last, got) = (height.get(), ledger.head().height.get(), signoff.head_size);
+        let (first, last, got) = (height.get(), ledger.head().height.get(), signoff.pin.head_size);
         let root = ledger.history().root_at(got).ok().filter(|_| (first..=last).contains(&got));
         let root = root.ok_or(Refusal::Head { first, last, got })?;
-        same("head_root", &Digest::from_bytes(*root.as_bytes()), &signoff.head_root)?;
+        same("head_root", &Digest::from_bytes(*root.as_bytes()), &signoff.pin.head_root)?;
         let text = note::apply_text(rules.federation_id(), signoff);
         check_note_signatures(rules, signoff, &text)?;
         let meta = self.meta.apply_update(&rules.schema, aggregated)?;

@@ -1,13 +1,12 @@
 //! Why an ordered entry would mean nothing: one variant a rule, with both values.
 
 use federation_proto::genesis::ParticipantRecord;
-use federation_proto::handshake::HandshakeError;
+use federation_proto::handshake::{HandshakeError, ResumptionError};
+use federation_proto::replay::WindowRefusal;
 use federation_proto::signing::SignatureError;
 use federation_proto::{Digest, FederatedEpoch, Generation, NodeFingerprint, SessionId};
 use meta_core::meta_state::ApplyError;
 use thiserror::Error;
-
-use super::window::WindowRefusal;
 
 /// A batch that the state machine refuses, and at which item.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -30,13 +29,19 @@ pub enum Refusal {
     /// Only clients request such an entry.
     #[error("a {0} cannot be derived")]
     NotDerivable(&'static str),
+    /// The wire has this kind of entry, the machine does not execute it yet.
+    #[error("a {0} is not executed by this version")]
+    NotBuilt(&'static str),
+    /// A session cannot move to this channel.
+    #[error(transparent)]
+    Resumption(#[from] ResumptionError),
     /// The author is not in the roster.
     #[error("node {0} is not in the roster")]
     UnknownNode(NodeFingerprint),
     /// A signature or threshold fails.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// Hello, accept and statement do not belong together.
+    /// The handshake of a session does not hold.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
     /// Two fields of the entry (or of the entry and the state) that must agree do not.

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use federation_proto::handshake::SessionOpened;
-use federation_proto::{FederatedEpoch, Height, Lane, LaneSequence, NodeFingerprint, Request};
+use federation_proto::handshake::{
+    SessionClosed, SessionEnd, SessionOpened, SessionResumption, SessionTerms, TransportKind,
+};
+use federation_proto::replay::ReplayWindow;
+use federation_proto::{
+    FederatedEpoch, Height, Lane, LaneSequence, NodeFingerprint, Request, Signed,
+};
 use serde::{Deserialize, Serialize};
 
 use super::refusal::same;
-use super::{MachineState, Place, Refusal, Rules, Window};
+use super::{MachineState, Place, Refusal, Rules};
 
 /// An open session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,18 +24,30 @@ pub struct Session {
     pub height: Height,
     /// Last epoch it is good for.
     pub not_after_epoch: FederatedEpoch,
+    /// Kind of its present channel.
+    pub transport: TransportKind,
+    /// How often it moved to another channel.
+    pub resumptions: u32,
+    /// Whether it was closed before its time. It stays on record: updates made in it may still wait for a cut.
+    pub closed: bool,
     /// Positions executed, a lane.
-    windows: BTreeMap<Lane, Window>,
+    windows: BTreeMap<Lane, ReplayWindow>,
 }
 
 impl Session {
     /// Whether a position of a lane was executed.
     pub fn has_executed(&self, lane: Lane, position: LaneSequence) -> bool {
-        self.windows.get(&lane).is_some_and(|window| window.has_executed(position))
+        self.windows.get(&lane).is_some_and(|window| window.has_taken(position))
+    }
+
+    /// Whether requests and envelopes of the session count in an epoch.
+    pub fn is_open(&self, epoch: FederatedEpoch) -> bool {
+        !self.closed && epoch <= self.not_after_epoch
     }
 
     pub(super) fn admit(&mut self, lane: Lane, position: LaneSequence) -> Result<(), Refusal> {
-        Ok(self.windows.entry(lane).or_default().admit(position)?)
+        let window = self.windows.entry(lane).or_default();
+        Ok(window.admit_within(position, ReplayWindow::WIDTH)?)
     }
 }
 
@@ -42,7 +59,7 @@ impl MachineState {
         request: &Request,
         opened: &SessionOpened,
     ) -> Result<(), Refusal> {
-        self.check_handshake(rules, opened)?;
+        opened.verify(&rules.admission(), self.epoch())?;
         let accept = opened.accept.claimed();
         let node = opened.hello.claimed().node_fingerprint;
         same("request node", &node, &request.node_fingerprint)?;
@@ -59,6 +76,9 @@ impl MachineState {
             node,
             height: place.height,
             not_after_epoch: accept.not_after_epoch,
+            transport: opened.statement.claimed().transport.kind,
+            resumptions: 0,
+            closed: false,
             windows: BTreeMap::new(),
         };
         session.admit(request.lane, request.sequence)?;
@@ -66,44 +86,56 @@ impl MachineState {
         Ok(())
     }
 
-    /// Hello, accept and statement: signatures, binding, policy and expiry.
-    fn check_handshake(&self, rules: &Rules, opened: &SessionOpened) -> Result<(), Refusal> {
-        let node = opened.hello.claimed().node_fingerprint;
+    /// The session moves to another channel, as its node signed.
+    pub(super) fn resume_session(
+        &mut self,
+        rules: &Rules,
+        request: &Request,
+        resumed: &Signed<SessionResumption>,
+    ) -> Result<(), Refusal> {
+        let epoch = self.epoch();
+        let session = self.open_session_of(request)?;
+        let node = session.node;
         let participant = rules.roster.participant(&node).ok_or(Refusal::UnknownNode(node))?;
-        let hello = opened.hello.clone().verify(&participant.identity, &rules.context)?;
-        let thresholds = rules.roster.configuration().thresholds;
-        let needed = usize::from(thresholds.admission);
-        let accept =
-            opened.accept.verify(&rules.roster.admission_keys(), needed, &rules.context)?;
-        opened.statement.clone().verify(&participant.identity, &rules.context)?;
-        opened.check_binding()?;
-        let negotiated = rules.requirements().negotiate(&hello)?;
-        if negotiated != accept.capabilities {
-            let show = |names: &[federation_proto::Name]| {
-                names.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-            };
-            return Err(Refusal::Mismatch {
-                what: "accepted capabilities",
-                expected: show(&negotiated),
-                got: show(&accept.capabilities),
-            });
-        }
-        same("accept policy_hash", &rules.policy.digest(), &accept.policy_hash)?;
-        if accept.epoch > self.epoch() {
-            return Err(Refusal::FutureEpoch { current: self.epoch(), got: accept.epoch });
-        }
-        let expiry = session_expiry(rules, accept.epoch);
-        same("session expiry", &expiry, &accept.not_after_epoch)?;
-        if self.epoch() > expiry {
-            return Err(Refusal::NoSession(accept.session_id));
-        }
+        let resumed = resumed.clone().verify(&participant.identity, &rules.context)?;
+        let terms = SessionTerms {
+            session_id: request.session_id,
+            node_fingerprint: node,
+            not_after_epoch: session.not_after_epoch,
+            resumptions: session.resumptions,
+            transport: session.transport,
+        };
+        let terms = terms.resume(&resumed, epoch)?;
+        session.admit(request.lane, request.sequence)?;
+        (session.resumptions, session.transport) = (terms.resumptions, terms.transport);
         Ok(())
     }
-}
 
-/// Last epoch of a session accepted in `epoch`: the policy's term, cut at the end of the mandate.
-pub fn session_expiry(rules: &Rules, epoch: FederatedEpoch) -> FederatedEpoch {
-    let term = rules.policy.document().admission.session_epochs;
-    let last = rules.roster.configuration().mandate.last_epoch;
-    FederatedEpoch::new(epoch.get().saturating_add(term)).min(last)
+    /// A node leaves. It alone can say so; the other ends of a session are not a client's to declare.
+    pub(super) fn close_session(
+        &mut self,
+        request: &Request,
+        closed: &SessionClosed,
+    ) -> Result<(), Refusal> {
+        let epoch = self.epoch();
+        let session = self.open_session_of(request)?;
+        same("closed session", &request.session_id, &closed.session_id)?;
+        same("closing node", &session.node, &closed.node_fingerprint)?;
+        same("closing epoch", &epoch, &closed.federated_epoch)?;
+        if closed.reason != SessionEnd::Left {
+            return Err(Refusal::NotRequestable("SessionClosed other than by its node"));
+        }
+        session.admit(request.lane, request.sequence)?;
+        session.closed = true;
+        Ok(())
+    }
+
+    fn open_session_of(&mut self, request: &Request) -> Result<&mut Session, Refusal> {
+        let epoch = self.epoch();
+        self.rest
+            .sessions
+            .get_mut(&request.session_id)
+            .filter(|session| session.node == request.node_fingerprint && session.is_open(epoch))
+            .ok_or(Refusal::NoSession(request.session_id))
+    }
 }

@@ -2,6 +2,7 @@
 
 use federation_proto::entry::ApplySignoff;
 use federation_proto::envelope::PayloadKind;
+use federation_proto::governed::LedgerPin;
 use federation_proto::{Digest, FederatedEpoch, Name};
 use governance::machine::Phase;
 use governance::participant::ParticipantInput;
@@ -127,7 +128,8 @@ fn governors_that_sign_nonsense_hold_an_epoch_and_do_not_stop_the_ledger() {
         }
     };
     let good = world.signoff();
-    let nonsense = ApplySignoff { previous_note: Digest::ZERO, ..good.clone() };
+    let pin = LedgerPin { previous_note: Digest::ZERO, ..good.pin };
+    let nonsense = ApplySignoff { pin, ..good.clone() };
     approve(&mut net, &nonsense);
     let proposed = |net: &Net| net.refusals.iter().any(|refusal| refusal.contains("proposal"));
     net.run_until("a turn passes", |_| true);

@@ -2,7 +2,7 @@
 
 use federation_proto::Signed;
 use federation_proto::entry::ApplySignoff;
-use federation_proto::handshake::{FederationHello, HandshakeError};
+use federation_proto::handshake::{FederationHello, HelloRefusal, Incompatibility};
 use federation_proto::keys::GovernanceNote;
 use federation_proto::signing::{Endorsement, SignatureError};
 use federation_proto::{Digest, LedgerEntry};
@@ -74,10 +74,21 @@ fn strangers_and_forgeries_are_refused() {
     let world = World::new();
     let mut desk = desk(&world, "governor-a");
     let refusal = desk.handle(greet(&world, &site(9), hello(world.rules(), 9, 1)));
-    assert_eq!(refusal, Err(GovernorRefusal::UnknownNode(node(9))));
+    assert_eq!(refusal, Err(HelloRefusal::UnknownNode(node(9)).into()));
     let refusal = desk.handle(greet(&world, &site(2), hello(world.rules(), 1, 1)));
     let (what, key) = ("FederationHello", node(1).to_string());
-    assert_eq!(refusal, Err(SignatureError::Invalid { what, key }.into()));
+    let cause = HelloRefusal::Signature(SignatureError::Invalid { what, key });
+    assert_eq!(refusal, Err(cause.into()));
+}
+
+/// The reasons that the desk sends to the first site.
+fn told(answer: Result<Vec<Outgoing>, GovernorRefusal>) -> Vec<Incompatibility> {
+    let sent = answer.expect("an answer");
+    let [Outgoing { to, frame: Frame::Refusal(refusal) }] = sent.as_slice() else {
+        panic!("one refusal was expected: {sent:?}")
+    };
+    assert_eq!(*to, Recipient::Node(name(&site(1))));
+    refusal.claimed().report.reasons().to_vec()
 }
 
 #[test]
@@ -86,14 +97,14 @@ fn a_hello_that_does_not_fit_is_refused() {
     let mut desk = desk(&world, "governor-a");
     let mut other = hello(world.rules(), 1, 1);
     other.validator_set_hash = Digest::ZERO;
-    let refusal = desk.handle(greet(&world, &site(1), other)).expect_err("another committee");
+    let refusal = told(desk.handle(greet(&world, &site(1), other)));
     let expected = world.rules().roster.configuration().validator_set_hash();
     let got = Digest::ZERO;
-    assert_eq!(refusal, HandshakeError::ValidatorSet { expected, got }.into());
-    let mut weak = hello(world.rules(), 1, 1);
+    assert_eq!(refusal, [Incompatibility::ValidatorSet { expected, got }]);
+    let mut weak = hello(world.rules(), 1, 2);
     let missing = weak.supported_capabilities.pop().expect("capabilities");
-    let refusal = desk.handle(greet(&world, &site(1), weak)).expect_err("too weak");
-    assert_eq!(refusal, HandshakeError::MissingCapability(missing).into());
+    let refusal = told(desk.handle(greet(&world, &site(1), weak)));
+    assert_eq!(refusal, [Incompatibility::MissingCapability(missing)]);
 }
 
 #[test]

@@ -14,9 +14,11 @@ use federation_proto::genesis::{
     Configuration, FederationKind, Genesis, GovernorRecord, Mandate, ParticipantRecord, SiteRole,
     Thresholds, ValidatorRecord,
 };
+use federation_proto::governed::LedgerPin;
 use federation_proto::handshake::{
-    AcceptTerms, Attestation, FederationAccept, FederationHello, SessionOpened, SessionStatement,
-    SoftwareVersion, TransportRecord, certificate_hash,
+    AcceptTerms, Attestation, AttestationLevel, ChannelBinding, FederationAccept, FederationHello,
+    SessionOpened, SessionStatement, SoftwareVersion, TransportKind, TransportRecord, WireVersions,
+    certificate_hash,
 };
 use federation_proto::keys::{
     Admission, Artifact, Consensus, Document, GovernanceNote, Identity, LogCheckpoint, Transport,
@@ -38,7 +40,7 @@ use crate::artifact::{
 };
 use crate::epoch_result::{self, EpochResult};
 use crate::executor::Executor;
-use crate::machine::{Phase, Rules, session_expiry};
+use crate::machine::{Phase, Rules};
 use crate::note;
 use crate::policy::Policy;
 use crate::trust::SYNTHETIC_LABEL as LABEL;
@@ -129,6 +131,14 @@ pub(super) fn genesis(seed: u64) -> Genesis {
     }
 }
 
+/// How sites say that their channel is secured.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Channel {
+    pub(super) kind: TransportKind,
+    /// TLS version and cipher suite.
+    pub(super) tls: [u16; 2],
+}
+
 /// A federation on its way.
 pub(super) struct World {
     seed: u64,
@@ -146,7 +156,7 @@ pub(super) struct World {
     /// A site that also commits, in the same cycle, to another hash than its blob has.
     pub(super) liar: Option<usize>,
     /// How sites say that their channel is secured.
-    pub(super) transport: TransportRecord,
+    pub(super) channel: Channel,
     /// A site whose delta no legal genome can have.
     pub(super) rubbish: Option<usize>,
 }
@@ -179,7 +189,7 @@ impl World {
             view: View::ZERO,
             absent: None,
             liar: None,
-            transport: TransportRecord::InProcess,
+            channel: Channel { kind: TransportKind::InProcess, tls: [0, 0] },
             rubbish: None,
         }
     }
@@ -227,6 +237,9 @@ impl World {
             federation_id: context.federation_id,
             node_fingerprint: identity.public(),
             software_version: SoftwareVersion::CURRENT,
+            wire_versions: WireVersions::CURRENT,
+            federated_epoch: self.executor.state().epoch(),
+            channel_binding: ChannelBinding::None,
             supported_capabilities: rules.policy.document().admission.required_capabilities.clone(),
             tls_public_key: key::<Transport>(&owner).public(),
             validator_set_hash: rules.roster.configuration().validator_set_hash(),
@@ -238,17 +251,24 @@ impl World {
         let terms = AcceptTerms {
             epoch,
             policy_hash: rules.policy.digest(),
-            capabilities: rules.requirements().negotiate(&hello).expect("compatible"),
-            not_after_epoch: session_expiry(rules, epoch),
+            negotiated: rules
+                .admission()
+                .requirements
+                .negotiate(&hello, epoch, AttestationLevel::None)
+                .expect("compatible"),
+            not_after_epoch: rules.admission().expiry(epoch),
             certificate_hashes: [certificate_hash(&hello.tls_public_key), Digest::ZERO],
         };
         let accept = FederationAccept::answer(&hello, terms);
         let statement = SessionStatement {
             session_id: accept.session_id,
             node_fingerprint: identity.public(),
-            certificate_hash: accept.certificate_hashes[0],
-            not_after_epoch: accept.not_after_epoch,
-            transport: self.transport.clone(),
+            transport: TransportRecord {
+                kind: self.channel.kind,
+                tls_version: self.channel.tls[0],
+                cipher_suite: self.channel.tls[1],
+                ..TransportRecord::in_process(accept.certificate_hashes, accept.not_after_epoch)
+            },
         };
         let session = accept.session_id;
         let desks = ["governor-a", "governor-c"].map(key::<Admission>);
@@ -408,9 +428,11 @@ impl World {
             generation: aggregated.generation,
             aggregated_hash: aggregated.hash(),
             new_state_hash: aggregated.new_state_hash,
-            previous_note: self.executor.state().note_head(),
-            head_size,
-            head_root: self.root_at(head_size),
+            pin: LedgerPin {
+                previous_note: self.executor.state().note_head(),
+                head_size,
+                head_root: self.root_at(head_size),
+            },
             signatures: Vec::new(),
         };
         let text = note::apply_text(self.context().federation_id, &signoff);

@@ -188,7 +188,7 @@ fn sign_offs_that_are_none() {
     assert_eq!(alone.verdict(Check::GovQuorum), Verdict::Fail, "{alone}");
     let unchained = forge_block(height, |block| {
         let LedgerEntry::ApplySignoff(signoff) = entry_mut(block) else { panic!("a sign-off") };
-        signoff.previous_note = Digest::ZERO;
+        signoff.pin.previous_note = Digest::ZERO;
     });
     assert_eq!(unchained.verdict(Check::GovChain), Verdict::Fail, "{unchained}");
 }

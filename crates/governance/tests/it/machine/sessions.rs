@@ -1,14 +1,26 @@
 //! `SessionOpened`: one change to a good handshake at a time.
 
-use federation_proto::handshake::{HandshakeError, SessionOpened};
+use federation_proto::handshake::{
+    HandshakeError, Incompatibility, ResumptionError, SessionClosed, SessionEnd, SessionOpened,
+    SessionResumption, TransportKind, TransportRecord,
+};
 use federation_proto::signing::SignatureError;
 use federation_proto::{
-    BatchItem, Digest, FederatedEpoch, LaneSequence, LedgerEntry, SessionId, Signed, SigningContext,
+    BatchItem, Digest, FederatedEpoch, Lane, LaneSequence, LedgerEntry, Request, SessionId, Signed,
+    SigningContext,
 };
 use governance::machine::{Refusal, WindowRefusal};
 
 use crate::fixture::session::{Handshake, signed_by};
 use crate::fixture::{Charter, World, key, name, node, site};
+
+fn signature_refusal(cause: SignatureError) -> Refusal {
+    HandshakeError::Signature(cause).into()
+}
+
+fn incompatible(reason: Incompatibility) -> Refusal {
+    HandshakeError::Incompatible(reason.into()).into()
+}
 
 fn refused(world: &World, bend: impl Fn(&mut Handshake)) -> Refusal {
     let mut handshake = Handshake::of(world, 1, 1);
@@ -98,7 +110,8 @@ fn hello_and_statement_are_signed_by_the_node_itself() {
         request.entry = LedgerEntry::SessionOpened(Box::new(opened));
         world.refusal(signed_by(&site(1), request, &context))
     };
-    let invalid = |what| SignatureError::Invalid { what, key: node(1).to_string() }.into();
+    let invalid =
+        |what| signature_refusal(SignatureError::Invalid { what, key: node(1).to_string() });
     let refusal = refused(&|opened| {
         opened.hello = Signed::sign(handshake.hello.clone(), &key(&site(2)), &context);
     });
@@ -119,21 +132,27 @@ fn a_node_outside_the_roster_is_refused() {
     assert_eq!(world.refusal(item), Refusal::UnknownNode(stranger));
     // A member cannot bring a stranger in either.
     let refused = refused(&world, |handshake| handshake.hello.node_fingerprint = stranger);
-    assert_eq!(refused, Refusal::UnknownNode(stranger));
+    assert_eq!(refused, HandshakeError::UnknownNode(stranger).into());
 }
 
 #[test]
 fn an_accept_below_the_threshold_is_refused() {
     let refused = refused(&World::new(), |handshake| handshake.desks = vec!["governor-a"]);
     let below = SignatureError::BelowThreshold { what: "FederationAccept", valid: 1, needed: 2 };
-    assert_eq!(refused, below.into());
+    assert_eq!(refused, signature_refusal(below));
 }
 
 #[test]
 fn an_accept_by_a_foreign_desk_is_refused() {
     let desks = vec!["governor-a", "governor-x"];
     let refused = refused(&World::new(), |handshake| handshake.desks.clone_from(&desks));
-    assert!(matches!(refused, Refusal::Signature(SignatureError::UnknownKey { .. })), "{refused}");
+    assert!(
+        matches!(
+            refused,
+            Refusal::Handshake(HandshakeError::Signature(SignatureError::UnknownKey { .. }))
+        ),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -143,8 +162,10 @@ fn a_handshake_whose_parts_do_not_belong_together_is_refused() {
     let refusal = refused(&world, |handshake| handshake.accept.hello_hash = other);
     let expected = Handshake::of(&world, 1, 1).hello.hash();
     assert_eq!(refusal, HandshakeError::OtherHello { expected, got: other }.into());
-    let refusal = refused(&world, |handshake| handshake.statement.certificate_hash = other);
-    assert_eq!(refusal, HandshakeError::Statement("certificate hash").into());
+    let refusal = refused(&world, |handshake| {
+        handshake.statement.transport.certificate_hashes[0] = other;
+    });
+    assert_eq!(refusal, HandshakeError::Statement("certificate hashes").into());
     let refusal = refused(&world, |handshake| {
         handshake.accept.session_id = SessionId::new(other);
     });
@@ -163,33 +184,30 @@ fn a_hello_to_another_federation_or_committee_is_refused() {
     let world = World::new();
     let refusal = answering(&world, |handshake| handshake.hello.validator_set_hash = Digest::ZERO);
     let expected = world.rules().roster.configuration().validator_set_hash();
-    assert_eq!(refusal, HandshakeError::ValidatorSet { expected, got: Digest::ZERO }.into());
+    let reason = Incompatibility::ValidatorSet { expected, got: Digest::ZERO };
+    assert_eq!(refusal, incompatible(reason));
     let got = federation_proto::FederationId::new(Digest::ZERO);
     let refusal = answering(&world, |handshake| handshake.hello.federation_id = got);
     let expected = world.rules().federation_id();
-    assert_eq!(refusal, HandshakeError::Federation { expected, got }.into());
+    assert_eq!(refusal, incompatible(Incompatibility::Federation { expected, got }));
 }
 
 #[test]
 fn an_accept_that_gives_up_a_required_capability_is_refused() {
     let world = World::new();
     let bent = Handshake::of(&world, 1, 1).renegotiated(|terms| {
-        terms.capabilities.retain(|capability| *capability != name("zstd-1"));
+        terms.negotiated.capabilities.retain(|capability| capability.name != name("zstd-1"));
     });
-    let (expected, got) = ("delta-q8.24,proof-none,zstd-1".into(), "delta-q8.24,proof-none".into());
-    let what = "accepted capabilities";
     let refusal = world.refusal(bent.item(&world.context()));
-    assert_eq!(refusal, Refusal::Mismatch { what, expected, got });
+    assert_eq!(refusal, HandshakeError::Accept("capabilities").into());
 }
 
 #[test]
 fn an_accept_under_another_policy_is_refused() {
     let world = World::new();
     let bent = Handshake::of(&world, 1, 1).renegotiated(|terms| terms.policy_hash = Digest::ZERO);
-    let (expected, got) = (world.rules().policy.digest().to_string(), Digest::ZERO.to_string());
-    let what = "accept policy_hash";
     let refusal = world.refusal(bent.item(&world.context()));
-    assert_eq!(refusal, Refusal::Mismatch { what, expected, got });
+    assert_eq!(refusal, HandshakeError::Accept("policy hash").into());
 }
 
 #[test]
@@ -197,7 +215,7 @@ fn an_accept_of_a_future_epoch_is_refused() {
     let world = World::new();
     let refusal = world.refusal(Handshake::in_epoch(&world, 1, 1).item(&world.context()));
     let (current, got) = (FederatedEpoch::ZERO, FederatedEpoch::new(1));
-    assert_eq!(refusal, Refusal::FutureEpoch { current, got });
+    assert_eq!(refusal, HandshakeError::FutureEpoch { current, got }.into());
 }
 
 #[test]
@@ -205,9 +223,8 @@ fn an_accept_with_another_term_is_refused() {
     let world = World::new();
     let longer = Handshake::of(&world, 1, 1)
         .renegotiated(|terms| terms.not_after_epoch = FederatedEpoch::new(65));
-    let (what, expected, got) = ("session expiry", "64".into(), "65".into());
     let refusal = world.refusal(longer.item(&world.context()));
-    assert_eq!(refusal, Refusal::Mismatch { what, expected, got });
+    assert_eq!(refusal, HandshakeError::Accept("expiry").into());
 }
 
 #[test]
@@ -219,7 +236,9 @@ fn an_expired_session_opens_nothing_and_a_new_one_may_follow() {
     world.epoch(1).open_epoch();
     // Accepted in epoch 0 for one epoch; this is epoch 2.
     let refusal = world.refusal(late.item(&world.context()));
-    assert_eq!(refusal, Refusal::NoSession(late.session_id()));
+    let (not_after, current) = (FederatedEpoch::new(1), FederatedEpoch::new(2));
+    let session_id = late.session_id();
+    assert_eq!(refusal, HandshakeError::Expired { session_id, not_after, current }.into());
     assert_eq!(world.state().session_of(&node(1)), None);
     let renewed = Handshake::of(&world, 1, 8);
     world.commit(vec![renewed.item(&world.context())]);
@@ -246,4 +265,88 @@ fn the_entry_counts_and_not_who_carried_it() {
     assert!(matches!(request.claimed().entry, LedgerEntry::SessionOpened(_)));
     let first = world.preview(vec![item.clone()]).expect("a session");
     assert_eq!(world.preview(vec![item]).expect("the same session"), first);
+}
+
+/// A site's request in its open session.
+fn request(world: &World, index: usize, sequence: u64, entry: LedgerEntry) -> BatchItem {
+    let request = Request {
+        node_fingerprint: node(index),
+        session_id: world.session(index).0,
+        lane: Lane::Control,
+        sequence: LaneSequence::new(sequence),
+        entry,
+    };
+    signed_by(&site(index), request, &world.context())
+}
+
+fn resumption(world: &World, number: u32) -> SessionResumption {
+    let channel = TransportRecord {
+        kind: TransportKind::Quic,
+        tls_version: 0x0304,
+        cipher_suite: 0x1301,
+        ..TransportRecord::in_process([Digest::ZERO; 2], FederatedEpoch::new(9))
+    };
+    SessionResumption {
+        session_id: world.session(1).0,
+        node_fingerprint: node(1),
+        federated_epoch: world.state().epoch(),
+        number,
+        transport: channel,
+    }
+}
+
+fn resumed(world: &World, sequence: u64, resumption: SessionResumption, signer: &str) -> BatchItem {
+    let resumed = Signed::sign(resumption, &key(signer), &world.context());
+    request(world, 1, sequence, LedgerEntry::SessionResumed(Box::new(resumed)))
+}
+
+#[test]
+fn a_session_moves_to_another_channel_once_a_number() {
+    let mut world = World::joined();
+    let first = resumption(&world, 1);
+    world.commit(vec![resumed(&world, 1, first.clone(), &site(1))]);
+    let (_, session) = world.state().session_of(&node(1)).expect("open");
+    assert_eq!((session.transport, session.resumptions), (TransportKind::Quic, 1));
+    let again = world.refusal(resumed(&world, 2, first, &site(1)));
+    assert_eq!(again, ResumptionError::Number { expected: 2, got: 1 }.into());
+    let mut weaker = resumption(&world, 2);
+    weaker.transport = TransportRecord::in_process([Digest::ZERO; 2], FederatedEpoch::new(9));
+    let refusal = world.refusal(resumed(&world, 2, weaker, &site(1)));
+    let (present, got) = (TransportKind::Quic, TransportKind::InProcess);
+    assert_eq!(refusal, ResumptionError::Downgrade { present, got }.into());
+}
+
+#[test]
+fn nobody_else_moves_a_session() {
+    let world = World::joined();
+    let forged = world.refusal(resumed(&world, 1, resumption(&world, 1), &site(2)));
+    let (what, key) = ("SessionResumption", node(1).to_string());
+    assert_eq!(forged, SignatureError::Invalid { what, key }.into());
+}
+
+#[test]
+fn a_node_leaves_and_may_come_back() {
+    let mut world = World::joined();
+    let closed = SessionClosed {
+        session_id: world.session(1).0,
+        node_fingerprint: node(1),
+        federated_epoch: world.state().epoch(),
+        reason: SessionEnd::Left,
+    };
+    let close = |world: &World, closed: &SessionClosed| {
+        request(world, 1, 1, LedgerEntry::SessionClosed(closed.clone()))
+    };
+    let evicted = SessionClosed { reason: SessionEnd::Quarantined, ..closed.clone() };
+    let refusal = world.refusal(close(&world, &evicted));
+    assert!(matches!(refusal, Refusal::NotRequestable(_)), "{refusal}");
+    let another = SessionClosed { session_id: world.session(2).0, ..closed.clone() };
+    let refusal = world.refusal(close(&world, &another));
+    assert!(matches!(refusal, Refusal::Mismatch { what: "closed session", .. }), "{refusal}");
+    let item = close(&world, &closed);
+    world.commit(vec![item.clone()]);
+    assert_eq!(world.state().session_of(&node(1)), None);
+    assert_eq!(world.refusal(item), Refusal::NoSession(closed.session_id));
+    let second = Handshake::of(&world, 1, 2);
+    world.commit(vec![second.item(&world.context())]);
+    assert_eq!(world.session(1).0, second.session_id());
 }

@@ -53,7 +53,7 @@ fn a_signoff_of_something_else_is_refused() {
     assert_eq!(refusal, mismatch("aggregated_hash", good.aggregated_hash, zero));
     let refusal = refused(&world, |s| s.new_state_hash = zero);
     assert_eq!(refusal, mismatch("new_state_hash", good.new_state_hash, zero));
-    let refusal = refused(&world, |s| s.previous_note = zero);
+    let refusal = refused(&world, |s| s.pin.previous_note = zero);
     assert_eq!(refusal, mismatch("previous_note", world.state().note_head(), zero));
 }
 
@@ -64,15 +64,15 @@ fn a_signoff_pins_a_head_between_the_aggregate_and_itself() {
     world.commit_updates([1], 2);
     let (first, last) = (decided, decided + 1);
     for got in [first - 1, last + 1, 0] {
-        let refusal = refused(&world, |s| s.head_size = got);
+        let refusal = refused(&world, |s| s.pin.head_size = got);
         assert_eq!(refusal, Refusal::Head { first, last, got });
     }
     let wrong = world.root_at(first);
-    let refusal = refused(&world, |s| s.head_root = wrong);
+    let refusal = refused(&world, |s| s.pin.head_root = wrong);
     assert_eq!(refusal, mismatch("head_root", world.root_at(last), wrong));
     for size in [first, last] {
         let mut signoff = world.signoff();
-        (signoff.head_size, signoff.head_root) = (size, world.root_at(size));
+        (signoff.pin.head_size, signoff.pin.head_root) = (size, world.root_at(size));
         let signoff = world.signed_off(signoff, &BOTH);
         let item = federation_proto::BatchItem::Derived(LedgerEntry::ApplySignoff(signoff));
         world.preview(vec![item]).expect("a head in range");
@@ -164,8 +164,8 @@ fn notes_are_chained_over_the_epochs() {
     let hash = note::note_hash(&note::apply_text(federation, &first));
     assert_eq!(world.state().note_head(), hash);
     world.open_epoch().commit_updates(1..=5, 2).cut_epoch().aggregate();
-    assert_eq!(world.signoff().previous_note, hash);
-    let refusal = refused(&world, |s| s.previous_note = note::first_previous(federation));
+    assert_eq!(world.signoff().pin.previous_note, hash);
+    let refusal = refused(&world, |s| s.pin.previous_note = note::first_previous(federation));
     assert_eq!(refusal, mismatch("previous_note", hash, note::first_previous(federation)));
     world.sign_off();
 }

@@ -4,6 +4,7 @@ use federation_proto::codec::Canonical;
 use federation_proto::entry::{
     AggregatedUpdate, AggregationRule, ApplySignoff, DiscardReason, EpochCut, EpochOpened,
 };
+use federation_proto::governed::LedgerPin;
 use federation_proto::update::{MetaUpdate, UpdateCommitment};
 use federation_proto::{BatchItem, Cycle, Generation, LedgerEntry, Signed};
 use std::collections::BTreeMap;
@@ -154,9 +155,7 @@ impl OrderingPort for Port<'_> {
             generation: Generation::ZERO,
             aggregated_hash,
             new_state_hash,
-            previous_note: Digest::ZERO,
-            head_size: 0,
-            head_root: Digest::ZERO,
+            pin: LedgerPin { previous_note: Digest::ZERO, head_size: 0, head_root: Digest::ZERO },
             signatures: Vec::new(),
         }));
         let signoff = if self.lie == Lie::NoSignoff { aggregated } else { signoff };

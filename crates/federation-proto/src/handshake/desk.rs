@@ -1,0 +1,163 @@
+//! A governor's admission desk: the coordinator's half of the handshake, without a coordinator. Every desk
+//! answers alone and all answer the same, so that m of their endorsements make one accept.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use super::accept::{AcceptTerms, FederationAccept};
+use super::admission::AdmissionRules;
+use super::attestation::AttestationLevel;
+use super::hello::FederationHello;
+use super::negotiation::{FederationRefusal, IncompatibilityReport};
+use super::transport::certificate_hash;
+use crate::counters::FederatedEpoch;
+use crate::digest::Digest;
+use crate::keys::{Admission, NodeFingerprint, SecretKey};
+use crate::signing::{Endorsed, SignatureError, Signed};
+
+/// Hellos that a desk answers one node around one epoch.
+const MAX_HELLOS: usize = 16;
+
+/// What a desk sees when a hello comes in.
+#[derive(Clone, Debug)]
+pub struct DeskView<'a> {
+    /// The rules of joining.
+    pub rules: AdmissionRules<'a>,
+    /// The current epoch.
+    pub epoch: FederatedEpoch,
+    /// The certificate of the federation's end of the channel.
+    pub federation_certificate: Digest,
+    /// What the caller itself verified about the node's machine.
+    pub proven: AttestationLevel,
+}
+
+/// A desk's memory: which hellos it answered, so that a nonce is good for one hello.
+#[derive(Debug, Default)]
+pub struct AdmissionDesk {
+    epoch: FederatedEpoch,
+    answered: BTreeMap<NodeFingerprint, BTreeMap<[u8; 32], Answered>>,
+}
+
+#[derive(Clone, Debug)]
+struct Answered {
+    hello_hash: Digest,
+    epoch: FederatedEpoch,
+}
+
+/// Why a desk does not accept a hello.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum HelloRefusal {
+    /// The node is not in the roster. No answer goes out: strangers are told nothing.
+    #[error("node {0} is not in the roster")]
+    UnknownNode(NodeFingerprint),
+    /// The hello's signature fails. No answer goes out.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// The node used this nonce for another hello.
+    #[error("node {node} used its nonce for hello {first} and again for {again}")]
+    NonceReused {
+        /// The node.
+        node: NodeFingerprint,
+        /// The hello first answered.
+        first: Digest,
+        /// The second one.
+        again: Digest,
+    },
+    /// The node says hello too often around one epoch.
+    #[error("node {node} said {MAX_HELLOS} different hellos around epoch {epoch}")]
+    TooManyHellos {
+        /// The node.
+        node: NodeFingerprint,
+        /// The current epoch.
+        epoch: FederatedEpoch,
+    },
+    /// They cannot work together; the signed refusal goes to the node.
+    #[error("{}", .0.claimed().report)]
+    Incompatible(Box<Signed<FederationRefusal>>),
+}
+
+impl AdmissionDesk {
+    /// Answers a hello with this desk's endorsement of the one accept it deserves.
+    ///
+    /// A hello that comes twice gets the same answer twice while the epoch lasts: the answer may have been
+    /// lost, and a recording of it is worth nothing without the node's key.
+    pub fn handle_hello(
+        &mut self,
+        hello: Signed<FederationHello>,
+        view: &DeskView<'_>,
+        key: &SecretKey<Admission>,
+    ) -> Result<Endorsed<FederationAccept>, HelloRefusal> {
+        let DeskView { rules, epoch, .. } = view;
+        let node = hello.claimed().node_fingerprint;
+        let participant = rules.roster.participant(&node).ok_or(HelloRefusal::UnknownNode(node))?;
+        let hello = hello.verify(&participant.identity, rules.context)?;
+        self.remember(&hello, *epoch)?;
+        let negotiated = rules
+            .requirements
+            .negotiate(&hello, *epoch, view.proven)
+            .map_err(|report| refuse(&hello, *epoch, report, key, view))?;
+        let terms = AcceptTerms {
+            epoch: *epoch,
+            policy_hash: rules.policy_hash,
+            negotiated,
+            not_after_epoch: rules.expiry(*epoch),
+            certificate_hashes: [
+                certificate_hash(&hello.tls_public_key),
+                view.federation_certificate,
+            ],
+        };
+        let accept = FederationAccept::answer(&hello, terms);
+        Ok(Endorsed::sign(accept, [key], rules.context))
+    }
+
+    /// Hellos remembered, over all nodes.
+    pub fn remembered(&self) -> usize {
+        self.answered.values().map(BTreeMap::len).sum()
+    }
+
+    /// Bounded: nodes of the roster only, `MAX_HELLOS` each, and only around the current epoch, because a
+    /// hello of another epoch is refused without any memory of it.
+    fn remember(
+        &mut self,
+        hello: &FederationHello,
+        epoch: FederatedEpoch,
+    ) -> Result<(), HelloRefusal> {
+        if epoch != self.epoch {
+            self.epoch = epoch;
+            for hellos in self.answered.values_mut() {
+                hellos.retain(|_, answered| answered.epoch.get().abs_diff(epoch.get()) <= 1);
+            }
+            self.answered.retain(|_, hellos| !hellos.is_empty());
+        }
+        if hello.federated_epoch.get().abs_diff(epoch.get()) > 1 {
+            return Ok(());
+        }
+        let node = hello.node_fingerprint;
+        let hellos = self.answered.entry(node).or_default();
+        let again = hello.hash();
+        match hellos.get(&hello.nonce) {
+            Some(Answered { hello_hash: first, .. }) if *first != again => {
+                Err(HelloRefusal::NonceReused { node, first: *first, again })
+            }
+            Some(_) => Ok(()),
+            None if hellos.len() >= MAX_HELLOS => Err(HelloRefusal::TooManyHellos { node, epoch }),
+            None => {
+                let answered = Answered { hello_hash: again, epoch: hello.federated_epoch };
+                hellos.insert(hello.nonce, answered);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn refuse(
+    hello: &FederationHello,
+    epoch: FederatedEpoch,
+    report: IncompatibilityReport,
+    key: &SecretKey<Admission>,
+    view: &DeskView<'_>,
+) -> HelloRefusal {
+    let refusal = FederationRefusal { hello_hash: hello.hash(), epoch, report };
+    HelloRefusal::Incompatible(Box::new(Signed::sign(refusal, key, view.rules.context)))
+}

@@ -1,0 +1,440 @@
+//! A node's half of the handshake, phase by phase: each phase is a struct that holds only what it may touch.
+//!
+//! ```text
+//! Greeting ── m equal accepts ──▶ Publishing ── its block is ordered ──▶ Established ── last epoch over ──▶ Expired
+//! ```
+//!
+//! The driver's law: one `handle_*`, then send what it returns, then the next. Bytes to send again after a
+//! silence are those of [`NodeHandshake::pending`].
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use super::accept::FederationAccept;
+use super::hello::FederationHello;
+use super::negotiation::{FederationRefusal, IncompatibilityReport, check_order};
+use super::resumption::{ResumptionError, SessionResumption, SessionTerms};
+use super::session::{SessionOpened, SessionStatement};
+use super::transport::{TransportError, TransportKind, TransportRecord, certificate_hash};
+use super::version::Capability;
+use crate::counters::FederatedEpoch;
+use crate::digest::Digest;
+use crate::ids::{LedgerBlockId, SessionId};
+use crate::keys::{Admission, Identity, PublicKey, SecretKey, VerifyingKey};
+use crate::signing::{Endorsed, Endorsement, SignatureError, Signed, SigningContext};
+
+/// What a node insists on, whatever governance says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demands {
+    /// Capabilities that the session must have, in strictly increasing order of names.
+    pub capabilities: Vec<Capability>,
+    /// The policy it is ready to follow.
+    pub policy_hash: Digest,
+    /// The certificate of the federation's end, as the channel showed it.
+    pub federation_certificate: Digest,
+    /// The channel, as the node will record it.
+    pub kind: TransportKind,
+    /// TLS version and cipher suite of the channel; zeros in process.
+    pub tls: [u16; 2],
+}
+
+/// Whose accepts count.
+#[derive(Clone, Copy, Debug)]
+pub struct Authority<'a> {
+    /// What signatures are bound to.
+    pub context: &'a SigningContext,
+    /// The admission keys of the roster.
+    pub admission_keys: &'a [VerifyingKey<Admission>],
+    /// How many of them must agree.
+    pub needed: usize,
+}
+
+/// What the driver must do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum NodeOutput {
+    /// Nothing.
+    Nothing,
+    /// Publish this on the ledger.
+    Publish(Box<SessionOpened>),
+    /// The session stands; envelopes may be sent in it.
+    Established,
+    /// A governor refuses; the reasons are for the operator.
+    Refused(IncompatibilityReport),
+    /// The session is over: greet again.
+    Expired,
+}
+
+/// A node on its way into a federation.
+#[derive(Debug)]
+pub struct NodeHandshake {
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Greeting(Box<Greeting>),
+    Publishing(Box<SessionOpened>),
+    Established(Box<Established>),
+    Expired,
+}
+
+/// It said hello and collects endorsements.
+#[derive(Debug)]
+struct Greeting {
+    hello: Signed<FederationHello>,
+    hello_hash: Digest,
+    demands: Demands,
+    /// One accept a governor: whoever changes its mind replaces its own word only.
+    accepts: BTreeMap<PublicKey<Admission>, (FederationAccept, Endorsement<Admission>)>,
+}
+
+/// A session that stands on the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Established {
+    /// The block that opened it, named in every envelope.
+    pub ledger_block_id: LedgerBlockId,
+    /// The session's wire format.
+    pub wire_version: u8,
+    /// The session's capabilities.
+    pub capabilities: Vec<Capability>,
+    /// Its id, node, last epoch and present channel.
+    pub terms: SessionTerms,
+}
+
+/// Why a message of the handshake does not come at this time.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PhaseError {
+    /// The handshake is in another phase.
+    #[error("{input} while {phase}")]
+    Unexpected {
+        /// What came.
+        input: &'static str,
+        /// The phase.
+        phase: &'static str,
+    },
+    /// A genuine block, but of another session.
+    #[error("session {got} was opened, this node published {expected}")]
+    OtherSession {
+        /// The published session.
+        expected: SessionId,
+        /// The one opened.
+        got: SessionId,
+    },
+    /// The resumption is not possible.
+    #[error(transparent)]
+    Resumption(#[from] ResumptionError),
+}
+
+/// Why a node does not count an accept.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AcceptRefusal {
+    /// It comes at another time.
+    #[error(transparent)]
+    Phase(#[from] PhaseError),
+    /// The endorsement fails.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// It answers another hello: an earlier one of this node, or another node's.
+    #[error("accept answers hello {got}, this node's is {expected}")]
+    OtherHello {
+        /// This node's hello.
+        expected: Digest,
+        /// The one named.
+        got: Digest,
+    },
+    /// Its session id is not derived from what was said.
+    #[error("session id {got} is not the hash {expected} of hello, accept and certificates")]
+    SessionId {
+        /// Derived id.
+        expected: SessionId,
+        /// Stated id.
+        got: SessionId,
+    },
+    /// It takes less than the node insists on, or more than it offered.
+    #[error("downgrade: the accept's {what} is not what this node offered and demands")]
+    Downgrade {
+        /// Which field.
+        what: &'static str,
+    },
+    /// It names another channel than the one the node speaks in.
+    #[error("accept names certificate {got} for {end}, the channel has {expected}")]
+    OtherChannel {
+        /// Which end.
+        end: &'static str,
+        /// The channel's certificate.
+        expected: Digest,
+        /// The one named.
+        got: Digest,
+    },
+    /// It admits under another policy.
+    #[error("accept under policy {got}, this node follows {expected}")]
+    Policy {
+        /// The node's policy.
+        expected: Digest,
+        /// The one named.
+        got: Digest,
+    },
+    /// It is of an epoch far from the hello's, or its session is over before it begins.
+    #[error("accept of epoch {got} until {not_after}, hello was of epoch {said}")]
+    Epoch {
+        /// Epoch of the hello.
+        said: FederatedEpoch,
+        /// Epoch of the accept.
+        got: FederatedEpoch,
+        /// Last epoch of the session.
+        not_after: FederatedEpoch,
+    },
+    /// The channel is not permitted.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+impl NodeHandshake {
+    /// Begins: the hello is signed and ready to be sent.
+    pub fn greet(
+        hello: FederationHello,
+        demands: Demands,
+        identity: &SecretKey<Identity>,
+        context: &SigningContext,
+    ) -> Self {
+        let hello_hash = hello.hash();
+        let hello = Signed::sign(hello, identity, context);
+        let greeting = Greeting { hello, hello_hash, demands, accepts: BTreeMap::new() };
+        Self { phase: Phase::Greeting(Box::new(greeting)) }
+    }
+
+    /// The hello to send (again), while no accept is complete.
+    pub fn hello(&self) -> Option<&Signed<FederationHello>> {
+        match &self.phase {
+            Phase::Greeting(greeting) => Some(&greeting.hello),
+            _ => None,
+        }
+    }
+
+    /// The entry to publish (again), until its block is seen.
+    pub fn pending(&self) -> Option<&SessionOpened> {
+        match &self.phase {
+            Phase::Publishing(opened) => Some(opened),
+            _ => None,
+        }
+    }
+
+    /// The session, once it stands.
+    pub fn established(&self) -> Option<&Established> {
+        match &self.phase {
+            Phase::Established(established) => Some(established),
+            _ => None,
+        }
+    }
+
+    /// The phase, for messages.
+    pub const fn phase(&self) -> &'static str {
+        match &self.phase {
+            Phase::Greeting(_) => "greeting",
+            Phase::Publishing(_) => "publishing",
+            Phase::Established(_) => "established",
+            Phase::Expired => "expired",
+        }
+    }
+
+    fn unexpected(&self, input: &'static str) -> PhaseError {
+        PhaseError::Unexpected { input, phase: self.phase() }
+    }
+
+    /// One governor's accept. With the m-th equal one the node signs the session.
+    pub fn handle_accept(
+        &mut self,
+        accept: FederationAccept,
+        endorsement: Endorsement<Admission>,
+        authority: &Authority<'_>,
+        identity: &SecretKey<Identity>,
+    ) -> Result<NodeOutput, AcceptRefusal> {
+        let unexpected = self.unexpected("accept");
+        let Phase::Greeting(greeting) = &mut self.phase else {
+            return Err(unexpected.into());
+        };
+        greeting.check_accept(&accept)?;
+        let single = Endorsed::from_parts(accept, vec![endorsement.clone()]);
+        let accept = single.verify(authority.admission_keys, 1, authority.context)?.clone();
+        greeting.accepts.insert(endorsement.key, (accept.clone(), endorsement));
+        let agreeing: Vec<_> = greeting
+            .accepts
+            .values()
+            .filter(|(other, _)| *other == accept)
+            .map(|(_, endorsement)| endorsement.clone())
+            .collect();
+        if agreeing.len() < authority.needed.max(1) {
+            return Ok(NodeOutput::Nothing);
+        }
+        let statement = SessionStatement {
+            session_id: accept.session_id,
+            node_fingerprint: identity.public(),
+            transport: greeting.demands.channel(&accept),
+        };
+        let opened = SessionOpened {
+            hello: greeting.hello.clone(),
+            accept: Endorsed::from_parts(accept, agreeing),
+            statement: Signed::sign(statement, identity, authority.context),
+        };
+        self.phase = Phase::Publishing(Box::new(opened.clone()));
+        Ok(NodeOutput::Publish(Box::new(opened)))
+    }
+
+    /// One governor's refusal. It ends nothing: m others may still accept.
+    pub fn handle_refusal(
+        &self,
+        refusal: Signed<FederationRefusal>,
+        authority: &Authority<'_>,
+    ) -> Result<NodeOutput, AcceptRefusal> {
+        let Phase::Greeting(greeting) = &self.phase else {
+            return Err(self.unexpected("refusal").into());
+        };
+        let (expected, got) = (greeting.hello_hash, refusal.claimed().hello_hash);
+        if got != expected {
+            return Err(AcceptRefusal::OtherHello { expected, got });
+        }
+        let mut last =
+            SignatureError::BelowThreshold { what: "FederationRefusal", valid: 0, needed: 1 };
+        for key in authority.admission_keys {
+            match refusal.clone().verify(key, authority.context) {
+                Ok(refusal) => return Ok(NodeOutput::Refused(refusal.into_body().report)),
+                Err(cause) => last = cause,
+            }
+        }
+        Err(last.into())
+    }
+
+    /// The ledger shows the session: from here on envelopes name its block.
+    pub fn handle_opened(
+        &mut self,
+        session_id: SessionId,
+        ledger_block_id: LedgerBlockId,
+    ) -> Result<NodeOutput, PhaseError> {
+        let Phase::Publishing(opened) = &self.phase else {
+            return Err(self.unexpected("session block"));
+        };
+        let accept = opened.accept.claimed();
+        let expected = accept.session_id;
+        if session_id != expected {
+            return Err(PhaseError::OtherSession { expected, got: session_id });
+        }
+        let statement = opened.statement.claimed();
+        let established = Established {
+            ledger_block_id,
+            wire_version: accept.wire_version,
+            capabilities: accept.capabilities.clone(),
+            terms: SessionTerms {
+                session_id,
+                node_fingerprint: statement.node_fingerprint,
+                not_after_epoch: accept.not_after_epoch,
+                resumptions: 0,
+                transport: statement.transport.kind,
+            },
+        };
+        self.phase = Phase::Established(Box::new(established));
+        Ok(NodeOutput::Established)
+    }
+
+    /// A new epoch began: a session may be over with it, published or not.
+    pub fn handle_epoch(&mut self, current: FederatedEpoch) -> NodeOutput {
+        let not_after = match &self.phase {
+            Phase::Publishing(opened) => opened.accept.claimed().not_after_epoch,
+            Phase::Established(established) => established.terms.not_after_epoch,
+            Phase::Greeting(_) | Phase::Expired => return NodeOutput::Nothing,
+        };
+        if current <= not_after {
+            return NodeOutput::Nothing;
+        }
+        self.phase = Phase::Expired;
+        NodeOutput::Expired
+    }
+
+    /// Moves the session to another channel; what it returns is to be published.
+    pub fn resume(
+        &mut self,
+        transport: TransportRecord,
+        current: FederatedEpoch,
+        identity: &SecretKey<Identity>,
+        context: &SigningContext,
+    ) -> Result<Signed<SessionResumption>, PhaseError> {
+        let unexpected = self.unexpected("resumption");
+        let Phase::Established(established) = &mut self.phase else {
+            return Err(unexpected);
+        };
+        let terms = established.terms;
+        let resumption = SessionResumption {
+            session_id: terms.session_id,
+            node_fingerprint: terms.node_fingerprint,
+            federated_epoch: current,
+            number: terms.resumptions.saturating_add(1),
+            transport,
+        };
+        established.terms = terms.resume(&resumption, current)?;
+        Ok(Signed::sign(resumption, identity, context))
+    }
+}
+
+impl Demands {
+    /// The channel as the session statement records it.
+    fn channel(&self, accept: &FederationAccept) -> TransportRecord {
+        let [tls_version, cipher_suite] = self.tls;
+        TransportRecord {
+            kind: self.kind,
+            tls_version,
+            cipher_suite,
+            certificate_hashes: accept.certificate_hashes,
+            not_after_epoch: accept.not_after_epoch,
+        }
+    }
+}
+
+impl Greeting {
+    /// Whether an accept gives this node what it asked for, over the channel it speaks in.
+    fn check_accept(&self, accept: &FederationAccept) -> Result<(), AcceptRefusal> {
+        let (hello, demands) = (self.hello.claimed(), &self.demands);
+        let (expected, got) = (self.hello_hash, accept.hello_hash);
+        if got != expected {
+            return Err(AcceptRefusal::OtherHello { expected, got });
+        }
+        let (expected, got) = (accept.derive_session_id(hello), accept.session_id);
+        if got != expected {
+            return Err(AcceptRefusal::SessionId { expected, got });
+        }
+        let downgrade = |what| Err(AcceptRefusal::Downgrade { what });
+        if !hello.wire_versions.contains(accept.wire_version) {
+            return downgrade("wire version");
+        }
+        let serves = |list: &[Capability], needed: &Capability| {
+            list.iter().any(|c| c.name == needed.name && c.version.serves(&needed.version))
+        };
+        let taken = &accept.capabilities;
+        if check_order(taken).is_err()
+            || !taken.iter().all(|needed| serves(&hello.supported_capabilities, needed))
+            || !demands.capabilities.iter().all(|needed| serves(taken, needed))
+        {
+            return downgrade("capabilities");
+        }
+        if accept.attested > hello.attestation.level() {
+            return downgrade("attestation");
+        }
+        let channel = [certificate_hash(&hello.tls_public_key), demands.federation_certificate];
+        let ends = ["the node", "the federation"];
+        for ((end, expected), got) in ends.into_iter().zip(channel).zip(accept.certificate_hashes) {
+            if got != expected {
+                return Err(AcceptRefusal::OtherChannel { end, expected, got });
+            }
+        }
+        let (expected, got) = (demands.policy_hash, accept.policy_hash);
+        if got != expected {
+            return Err(AcceptRefusal::Policy { expected, got });
+        }
+        let (said, got) = (hello.federated_epoch, accept.epoch);
+        let not_after = accept.not_after_epoch;
+        if got.get().abs_diff(said.get()) > 1 || not_after < got {
+            return Err(AcceptRefusal::Epoch { said, got, not_after });
+        }
+        Ok(demands.channel(accept).check()?)
+    }
+}
