@@ -82,6 +82,50 @@ fn document_names_every_small_type() {
     assert!(missing.is_empty(), "a row under Small types for each of {missing:?}");
 }
 
+/// Names in types that need no explanation of ours: Rust's, the roles of keys, and parameters.
+const FAMILIAR: [&str; 15] = [
+    "Vec",
+    "Option",
+    "String",
+    "Signed",
+    "Endorsed",
+    "Identity",
+    "Consensus",
+    "LogCheckpoint",
+    "Document",
+    "Admission",
+    "GovernanceNote",
+    "Artifact",
+    "Transport",
+    "R",
+    "P",
+];
+
+#[test]
+fn document_explains_every_type_once() {
+    let text = text();
+    let headings: Vec<String> =
+        text.lines().filter_map(|line| line.strip_prefix("### ")).map(tables::plain).collect();
+    let once: BTreeSet<&String> = headings.iter().collect();
+    assert_eq!(once.len(), headings.len(), "a heading stands twice");
+    let small = table("Small types").rows.into_iter().map(|row| tables::plain(&row[0]));
+    let small = small.map(|name| name.split('<').next().unwrap_or_default().to_owned());
+    let known: BTreeSet<String> =
+        headings.iter().cloned().chain(small).chain(FAMILIAR.map(str::to_owned)).collect();
+    let mut unknown = BTreeSet::new();
+    for table in tables::all(&text) {
+        let column = table.columns.iter().position(|name| name == "type" || name == "content");
+        let is_declaration = ["field", "number"].contains(&table.columns[0].as_str());
+        let (Some(column), true) = (column, is_declaration) else { continue };
+        for row in &table.rows {
+            let words = row[column].split(|c: char| !c.is_alphanumeric());
+            let types = words.filter(|word| word.starts_with(|c: char| c.is_ascii_uppercase()));
+            unknown.extend(types.filter(|word| !known.contains(*word)).map(str::to_owned));
+        }
+    }
+    assert!(unknown.is_empty(), "named and nowhere explained: {unknown:?}");
+}
+
 #[test]
 fn document_examples_are_encodings_leaf_by_leaf() {
     let text = text();
