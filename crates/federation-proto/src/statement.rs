@@ -230,17 +230,32 @@ fn rotate<R: KeyRole>(
     Ok(signed)
 }
 
-macro_rules! rotated {
-    ($($(#[$meta:meta])* $role:ident),+ $(,)?) => {
-        /// A rotation of a key of any role that rotates by statement, as a ledger entry or a file holds it.
-        ///
-        /// On the wire its first byte is the number of the role, [`KeyKind`]. Keys of the other kinds are
-        /// replaced with a configuration: the artifact key has no holder, an encryption key signs nothing.
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        pub enum RotatedKey {
-            $($(#[$meta])* $role(SignedRotation<$role>),)+
-        }
+/// A rotation of a key of any role that rotates by statement, as a ledger entry or a file holds it.
+///
+/// On the wire its first byte is the number of the role, [`KeyKind`]. Keys of the other kinds are
+/// replaced with a configuration: the artifact key has no holder, an encryption key signs nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RotatedKey {
+    /// Of a node.
+    Identity(SignedRotation<Identity>),
+    /// Of a validator.
+    Consensus(SignedRotation<Consensus>),
+    /// Of a validator.
+    LogCheckpoint(SignedRotation<LogCheckpoint>),
+    /// Of a governor.
+    Document(SignedRotation<Document>),
+    /// Of a governor.
+    Admission(SignedRotation<Admission>),
+    /// Of a governor.
+    GovernanceNote(SignedRotation<GovernanceNote>),
+    /// Of a node.
+    Transport(SignedRotation<Transport>),
+    /// Of a witness.
+    Cosigner(SignedRotation<Cosigner>),
+}
 
+macro_rules! rotated {
+    ($($role:ident),+ $(,)?) => {
         impl RotatedKey {
             /// Signs the rotation of a key that gives way to another, both as key files hold them, and
             /// proves that it verifies.
@@ -281,24 +296,9 @@ macro_rules! rotated {
     };
 }
 
-// In the order of their numbers: `the_first_byte_is_the_role` holds them together.
+// The variants stand in the order of the roles' numbers: `the_first_byte_is_the_role` holds them together.
 rotated! {
-    /// Of a node.
-    Identity,
-    /// Of a validator.
-    Consensus,
-    /// Of a validator.
-    LogCheckpoint,
-    /// Of a governor.
-    Document,
-    /// Of a governor.
-    Admission,
-    /// Of a governor.
-    GovernanceNote,
-    /// Of a node.
-    Transport,
-    /// Of a witness.
-    Cosigner,
+    Identity, Consensus, LogCheckpoint, Document, Admission, GovernanceNote, Transport, Cosigner,
 }
 
 /// Why a key is revoked.

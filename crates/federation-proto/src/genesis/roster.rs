@@ -200,8 +200,8 @@ impl Roster {
 
     /// Every key that a payload is encrypted to: the validators', then the readers'.
     pub fn payload_readers(&self) -> Vec<CheckedEncryptionKey> {
-        let validators = self.validators.iter().map(|validator| validator.encryption.clone());
-        validators.chain(self.readers.iter().map(|reader| reader.encryption.clone())).collect()
+        let validators = self.validators.iter().map(|validator| validator.encryption);
+        validators.chain(self.readers.iter().map(|reader| reader.encryption)).collect()
     }
 
     /// The identity key of a member that has one: a participant or a validator.

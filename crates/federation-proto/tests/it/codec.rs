@@ -4,9 +4,10 @@ use federation_proto::codec::CodecError;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::wire_types::{self, Reading, WireType};
+use crate::survey::{self, Survey};
+use crate::wire_types::{Reading, WireType};
 
-/// A canonical type with some of its values, each of them signed properly where it is signed.
+/// A canonical type with a telling value and its shortest, signed properly where it is signed.
 struct Sample {
     wire: WireType,
     encodings: Vec<Vec<u8>>,
@@ -14,11 +15,12 @@ struct Sample {
 
 /// Every canonical type. `wire_types::every_canonical_type_is_listed` keeps it complete.
 fn samples() -> Vec<Sample> {
-    let sample = |wire: WireType| {
-        let encodings = (0..4).map(|seed| (wire.draw)(seed).canonical).collect();
-        Sample { wire, encodings }
+    let sample = |survey: &Survey| {
+        let values = [survey.telling(400), &survey.shortest];
+        let encodings = values.map(|(_, drawn)| drawn.canonical.clone()).into();
+        Sample { wire: survey.wire, encodings }
     };
-    wire_types::all().into_iter().map(sample).collect()
+    survey::all().iter().map(sample).collect()
 }
 
 /// The law of the codec for any bytes whatever.

@@ -74,11 +74,57 @@ fn document_names_every_digest_domain() {
 fn document_names_every_small_type() {
     let written: BTreeSet<String> =
         table("Small types").rows.iter().map(|row| tables::plain(&row[0])).collect();
-    for survey in survey::all() {
-        for name in &survey.declared.newtypes {
-            assert!(written.contains(*name), "a row for {name} under Small types");
+    let declared: BTreeSet<String> = survey::all()
+        .iter()
+        .flat_map(|survey| survey.declared.newtypes.iter().map(|name| (*name).to_owned()))
+        .collect();
+    let missing: Vec<_> = declared.difference(&written).collect();
+    assert!(missing.is_empty(), "a row under Small types for each of {missing:?}");
+}
+
+/// Names in types that need no explanation of ours: Rust's, the roles of keys, and parameters.
+const FAMILIAR: [&str; 16] = [
+    "Vec",
+    "Option",
+    "String",
+    "Signed",
+    "Endorsed",
+    "Identity",
+    "Consensus",
+    "LogCheckpoint",
+    "Cosigner",
+    "Document",
+    "Admission",
+    "GovernanceNote",
+    "Artifact",
+    "Transport",
+    "R",
+    "P",
+];
+
+#[test]
+fn document_explains_every_type_once() {
+    let text = text();
+    let headings: Vec<String> =
+        text.lines().filter_map(|line| line.strip_prefix("### ")).map(tables::plain).collect();
+    let once: BTreeSet<&String> = headings.iter().collect();
+    assert_eq!(once.len(), headings.len(), "a heading stands twice");
+    let small = table("Small types").rows.into_iter().map(|row| tables::plain(&row[0]));
+    let small = small.map(|name| name.split('<').next().unwrap_or_default().to_owned());
+    let known: BTreeSet<String> =
+        headings.iter().cloned().chain(small).chain(FAMILIAR.map(str::to_owned)).collect();
+    let mut unknown = BTreeSet::new();
+    for table in tables::all(&text) {
+        let column = table.columns.iter().position(|name| name == "type" || name == "content");
+        let is_declaration = ["field", "number"].contains(&table.columns[0].as_str());
+        let (Some(column), true) = (column, is_declaration) else { continue };
+        for row in &table.rows {
+            let words = row[column].split(|c: char| !c.is_alphanumeric());
+            let types = words.filter(|word| word.starts_with(|c: char| c.is_ascii_uppercase()));
+            unknown.extend(types.filter(|word| !known.contains(*word)).map(str::to_owned));
         }
     }
+    assert!(unknown.is_empty(), "named and nowhere explained: {unknown:?}");
 }
 
 #[test]

@@ -6,15 +6,14 @@ mod statement;
 
 use federation_proto::bounded::Bytes;
 use federation_proto::entry::{
-    Absence, AbsenceReason, AggregatedUpdate, AggregationRule, AlignedUpdate, AlignmentRecord,
-    DiscardReason, DiscardedUpdate, UpdateRef,
+    AggregatedUpdate, AggregationRule, AlignedUpdate, AlignmentRecord, DiscardReason,
+    DiscardedUpdate, UpdateRef,
 };
 use federation_proto::envelope::{Envelope, PayloadKind};
 use federation_proto::genesis::{
     Configuration, FederationKind, Genesis, GovernorRecord, Mandate, ParticipantRecord,
     ReaderRecord, Roster, SiteRole, Thresholds, ValidatorRecord, WitnessRecord,
 };
-use federation_proto::governed::LedgerPin;
 use federation_proto::handshake::{
     AcceptTerms, AdmissionRules, Attestation, AttestationDemand, AttestationLevel, Capability,
     ChannelBinding, FederationAccept, FederationHello, Negotiated, Requirements, SessionOpened,
@@ -343,23 +342,12 @@ pub(crate) fn envelope() -> Envelope {
     }
 }
 
-pub(crate) fn pin() -> LedgerPin {
-    LedgerPin { previous_note: Digest::ZERO, head_size: 9, head_root: digest("root") }
-}
-
 pub(crate) fn update_ref(number: u64) -> UpdateRef {
     UpdateRef {
         node_fingerprint: public(&format!("site-{number}")),
         cycle: Cycle::new(number),
         update_hash: digest(&format!("update {number}")),
     }
-}
-
-pub(crate) fn absences() -> Vec<Absence> {
-    let absent = |(owner, reason)| Absence { node_fingerprint: public(owner), reason };
-    [("site-3", AbsenceReason::NoCommitment), ("site-4", AbsenceReason::NoSession)]
-        .map(absent)
-        .into()
 }
 
 /// An alignment in which every reason to discard occurs.

@@ -58,9 +58,11 @@ pub(crate) fn approve(path: &str, actual: &str, test: &str) {
     );
 }
 
-/// Writes a file anywhere.
+/// Writes a file anywhere; whoever reads it meanwhile sees the old one or the new one.
 pub(crate) fn write(path: &Path, text: &str) {
-    std::fs::write(path, text).expect("the file can be written");
+    let draft = path.with_extension("draft");
+    std::fs::write(&draft, text).expect("the file can be written");
+    std::fs::rename(&draft, path).expect("the file can be replaced");
 }
 
 /// The sources of the crate.

@@ -1,6 +1,6 @@
 //! Digests of one fixed federation, pinned. The encodings themselves are pinned by `conformance`.
 
-use federation_proto::{Batch, Digest, LogicalTime, SequenceNumber};
+use federation_proto::{Batch, LogicalTime, SequenceNumber};
 
 use crate::fixture;
 

@@ -93,6 +93,12 @@ fn parts(body: &[&str], is_enum: bool) -> Vec<Part> {
             comment.push(text.trim());
             continue;
         }
+        if line.starts_with("#[") && !line.ends_with(']') {
+            // An attribute of several lines ends with its bracket alone.
+            let is_open = |line: &&&str| !line.trim_end().ends_with(")]");
+            lines.by_ref().take_while(is_open).for_each(drop);
+            continue;
+        }
         if line.is_empty() || line.starts_with("#[") || line.starts_with("//") {
             continue;
         }
@@ -138,6 +144,10 @@ fn a_declaration_is_read() {
 #[derive(Clone)]
 pub enum Choice {
     /// Nothing.
+    #[error(
+        \"several: lines\",
+        1
+    )]
     None,
     /// A box.
     Boxed(Box<Thing>),

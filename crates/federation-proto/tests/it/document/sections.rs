@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use federation_proto::limits;
+
 use super::declarations::{self, Declaration, Part};
 use crate::draw::Declared;
 use crate::survey::{self, Survey};
@@ -14,6 +16,14 @@ const BY_HAND: [&str; 3] = ["Signed", "Endorsed", "Signature"];
 
 /// Signed types whose example is worth its length; of the others it would repeat the body's.
 const SIGNED_EXAMPLES: [&str; 2] = ["Signed<BlobReceipt>", "Endorsed<FederationAccept>"];
+
+/// The limits of fields: a reader wants numbers.
+const FIELD_LIMITS: [(&str, usize); 4] = [
+    ("limits::EVIDENCE", limits::EVIDENCE),
+    ("limits::POLICY", limits::POLICY),
+    ("limits::PROOF", limits::PROOF),
+    ("limits::QUOTE", limits::QUOTE),
+];
 
 /// The longest example, unless every drawn value is longer.
 const LONGEST: usize = 400;
@@ -58,7 +68,7 @@ pub(super) fn renewed(text: &str) -> String {
 /// All generated parts, by name.
 fn blocks() -> BTreeMap<String, String> {
     let declarations = declarations::all();
-    let mut blocks = BTreeMap::from([("limits".to_owned(), limits())]);
+    let mut blocks = BTreeMap::from([("limits".to_owned(), size_limits())]);
     let mut declared = Declared::default();
     for survey in survey::all() {
         declared.merge(&survey.declared);
@@ -88,7 +98,7 @@ fn blocks() -> BTreeMap<String, String> {
     blocks
 }
 
-fn limits() -> String {
+fn size_limits() -> String {
     let mut text = "| type | most bytes |\n|---|---|\n".to_owned();
     for survey in survey::all() {
         let (name, most) = (survey.wire.name, survey.wire.max_bytes);
@@ -129,6 +139,7 @@ fn description(declaration: &Declaration) -> String {
         // A box is a matter of memory: it has no bytes.
         let content =
             content.strip_prefix("Box<").and_then(|c| c.strip_suffix('>')).unwrap_or(content);
+        let content = with_numbers(content);
         let content = if content.is_empty() { "–".to_owned() } else { format!("`{content}`") };
         let comment = comment.replace('|', "\\|");
         if declaration.is_enum {
@@ -137,6 +148,15 @@ fn description(declaration: &Declaration) -> String {
         writeln!(text, "| `{name}` | {content} | {comment} |").expect("a String");
     }
     text
+}
+
+/// A type with the numbers of the limits that it names.
+fn with_numbers(content: &str) -> String {
+    let numbered = FIELD_LIMITS.iter().fold(content.to_owned(), |content, (name, value)| {
+        content.replace(&format!("{{ {name} }}"), &value.to_string())
+    });
+    assert!(!numbered.contains("limits::"), "a line in FIELD_LIMITS for {numbered}");
+    numbered
 }
 
 fn example(drawn: &Drawn) -> String {
