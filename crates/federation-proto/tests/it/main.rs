@@ -16,6 +16,7 @@ mod fixture;
 mod handshake;
 mod joining;
 mod negotiation;
+mod operations;
 mod outside;
 mod roster;
 mod sealed;
