@@ -1,9 +1,10 @@
-//! Command line of the workspace: `simulate`, `compliance`, `bench` and `ci`.
+//! Command line of the workspace: `simulate`, `compliance`, `bench`, `fuzz` and `ci`.
 //!
 //! ```text
 //! cli ─▶ simulate   ─▶ simulator::FederationSimulator ─▶ publish   (stage, sync, swap)
 //!     ─▶ compliance ─▶ load (read-only, bounded)      ─▶ governance::audit
 //!     ─▶ bench      ─▶ one table, one JSON object a line
+//!     ─▶ fuzz       ─▶ the fuzz targets in turn, with nightly
 //!     ─▶ ci         ─▶ the stages of the test command
 //! ```
 //!
@@ -17,6 +18,7 @@ mod ci;
 mod cli;
 mod compliance;
 mod failure;
+mod fuzz;
 mod interrupt;
 mod load;
 mod output;
@@ -59,6 +61,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Simulate(args) => simulate::run(args),
         Command::Compliance(args) => compliance::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Fuzz(args) => fuzz::run(args),
         Command::Ci(args) => ci::run(args),
     }
 }
