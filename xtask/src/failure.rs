@@ -12,8 +12,8 @@ use thiserror::Error;
 
 use crate::bench::BenchError;
 use crate::ci::CiError;
-use crate::key::KeyError;
 use crate::fuzz::FuzzError;
+use crate::key::KeyError;
 use crate::load::LoadError;
 use crate::publish::PublishError;
 
