@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::bounded::{Bytes, Text};
+use crate::bounded::{self, Bytes, Text};
 use crate::codec::{Canonical, canonical};
 use crate::counters::{FederatedEpoch, Generation, Height};
 use crate::digest::{Digest, HashDomain};
@@ -133,6 +133,7 @@ pub struct RosterChanged {
     /// The change, endorsed by the governors it replaces.
     pub outgoing: Endorsed<RosterChange>,
     /// Endorsements of the governors it puts in place, in increasing order of their keys.
+    #[serde(deserialize_with = "bounded::list::<_, _, { limits::ENDORSEMENTS }>")]
     pub incoming: Vec<Endorsement<Document>>,
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attestation::Attestation;
 use super::version::{Capability, SoftwareVersion, WireVersions};
+use crate::bounded;
 use crate::codec::{Canonical, canonical};
 use crate::counters::FederatedEpoch;
 use crate::digest::{Digest, HashDomain};
@@ -33,6 +34,7 @@ pub struct FederationHello {
     /// Wire formats it reads and writes.
     pub wire_versions: WireVersions,
     /// What it can do, in strictly increasing order of names.
+    #[serde(deserialize_with = "bounded::list::<_, _, { limits::CAPABILITIES }>")]
     pub supported_capabilities: Vec<Capability>,
     /// The epoch it believes the federation is in. A hello is answered only around that epoch.
     pub federated_epoch: FederatedEpoch,
