@@ -13,6 +13,7 @@ mod domains;
 mod draw;
 mod fields;
 mod fixture;
+mod governed;
 mod handshake;
 mod joining;
 mod negotiation;
