@@ -59,8 +59,8 @@ pub const ENVELOPE: usize = SEGMENT + (4 << 10);
 pub const BATCH_ITEMS: usize = 4096;
 /// Most capabilities of a hello.
 pub const CAPABILITIES: usize = 64;
-/// A frame between nodes: a batch with its votes is the largest.
-pub const FRAME: usize = BATCH + (1 << 20);
+/// A frame between nodes: an envelope with a segment of the ledger is the largest.
+pub const FRAME: usize = ENVELOPE;
 /// A frame of the control lane: a hello, or an accept with one endorsement.
 pub const FRAME_CONTROL: usize = 64 << 10;
 /// A frame of the update lane: an envelope with an update.
