@@ -69,8 +69,8 @@ pub const REASONS: usize = CAPABILITIES + 16;
 pub const ENDORSEMENTS: usize = 128;
 /// Most storage receipts of a commitment, and validators of a roster.
 pub const VALIDATORS: usize = 128;
-/// A frame between nodes: a batch with its votes is the largest.
-pub const FRAME: usize = BATCH + (1 << 20);
+/// A frame between nodes: an envelope with a segment of the ledger is the largest.
+pub const FRAME: usize = ENVELOPE;
 /// A frame of the control lane: a hello, or an accept with one endorsement.
 pub const FRAME_CONTROL: usize = 128 << 10;
 /// A frame of the update lane: an envelope with an update.

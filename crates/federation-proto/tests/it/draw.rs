@@ -4,11 +4,15 @@
 //! new field or variant is drawn the day it is declared, and no generator has to be kept in step by hand.
 //! The same name and seed give the same value in every run and on every machine.
 
+mod stack;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use federation_proto::codec::Canonical;
 use serde::Deserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor, value::Error};
+
+pub(crate) use stack::Stack;
 
 /// A type that refuses so many values in a row cannot be drawn blindly.
 const MOST_ATTEMPTS: u64 = 10_000;
@@ -22,6 +26,8 @@ pub(crate) struct Declared {
     pub(crate) structs: BTreeMap<&'static str, &'static [&'static str]>,
     /// Structs around one value, which have no bytes of their own.
     pub(crate) newtypes: BTreeSet<&'static str>,
+    /// How they stood within each other.
+    pub(crate) stack: Stack,
 }
 
 impl Declared {
@@ -35,6 +41,7 @@ impl Declared {
             }
         }
         self.newtypes.extend(&other.newtypes);
+        self.stack.merge(other.stack);
     }
 
     /// How many variants an enum has.
@@ -66,6 +73,8 @@ struct Stream {
     longest: u64,
     /// Within an array that is long enough to be a digest or a key: its bytes look like one.
     in_array: bool,
+    /// The types that are being read, the innermost last.
+    open: Vec<&'static str>,
     declared: Declared,
 }
 
@@ -84,6 +93,7 @@ impl Stream {
             bytes: hasher.finalize_xof(),
             longest,
             in_array: false,
+            open: Vec::new(),
             declared: Declared::default(),
         }
     }
@@ -98,6 +108,17 @@ impl Stream {
     /// A number below `bound`. The bias of the remainder is of no matter here.
     fn below(&mut self, bound: u64) -> u64 {
         u64::from_le_bytes(self.take()) % bound.max(1)
+    }
+
+    /// Reads a type that may hold others.
+    fn within<V, T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.declared.stack.enter::<V>(&mut self.open);
+        let value = read(self);
+        self.open.pop();
+        value
     }
 
     fn length(&mut self) -> usize {
@@ -234,12 +255,12 @@ impl<'de> Deserializer<'de> for &mut Stream {
         visitor: V,
     ) -> Result<V::Value, Error> {
         self.declared.newtypes.insert(name);
-        visitor.visit_newtype_struct(self)
+        self.within::<V, _>(|stream| visitor.visit_newtype_struct(stream))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let left = self.length();
-        visitor.visit_seq(Items { stream: self, left })
+        self.within::<V, _>(|stream| visitor.visit_seq(Items { stream, left }))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(
@@ -259,7 +280,7 @@ impl<'de> Deserializer<'de> for &mut Stream {
         left: usize,
         visitor: V,
     ) -> Result<V::Value, Error> {
-        visitor.visit_seq(Items { stream: self, left })
+        self.within::<V, _>(|stream| visitor.visit_seq(Items { stream, left }))
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -274,7 +295,7 @@ impl<'de> Deserializer<'de> for &mut Stream {
         visitor: V,
     ) -> Result<V::Value, Error> {
         self.declared.structs.insert(name, fields);
-        visitor.visit_seq(Items { stream: self, left: fields.len() })
+        self.within::<V, _>(|stream| visitor.visit_seq(Items { stream, left: fields.len() }))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -284,7 +305,8 @@ impl<'de> Deserializer<'de> for &mut Stream {
         visitor: V,
     ) -> Result<V::Value, Error> {
         self.declared.enums.insert(name, variants);
-        visitor.visit_enum(Choice { among: variants.len() as u64, stream: self })
+        let among = variants.len() as u64;
+        self.within::<V, _>(|stream| visitor.visit_enum(Choice { among, stream }))
     }
 
     fn is_human_readable(&self) -> bool {

@@ -1,13 +1,18 @@
 //! Configurations that must not become a roster: one for every reason.
 
+mod encryption;
+
 use federation_proto::genesis::{Configuration, RosterError};
-use federation_proto::keys::{KeyError, KeyRole, PublicKey};
+use federation_proto::keys::{EncryptionKey, KeyError, KeyKind, KeyRole, PublicKey};
 use federation_proto::quorum;
 
 use crate::fixture;
 
 /// A key of a configuration: whose, in which role, its bytes.
 type Slot = (String, &'static str, [u8; 32]);
+
+/// The role of the keys that are X25519's, weak in other ways than those that sign.
+const ENCRYPTION: &str = KeyKind::Encryption.name();
 
 /// Visits every key in the order in which validation meets it and stores what `visit` returns.
 fn visit_keys(configuration: &mut Configuration, mut visit: impl FnMut(Slot) -> [u8; 32]) {
@@ -18,10 +23,14 @@ fn visit_keys(configuration: &mut Configuration, mut visit: impl FnMut(Slot) -> 
     ) {
         *key = PublicKey::from_bytes(visit((owner.into(), R::NAME, *key.as_bytes())));
     }
+    fn encryption(owner: &str, key: &mut EncryptionKey, visit: &mut impl FnMut(Slot) -> [u8; 32]) {
+        *key = EncryptionKey::from_bytes(visit((owner.into(), ENCRYPTION, *key.as_bytes())));
+    }
     for record in &mut configuration.validators {
         one(record.name.as_str(), &mut record.fingerprint, &mut visit);
         one(record.name.as_str(), &mut record.consensus_key, &mut visit);
         one(record.name.as_str(), &mut record.log_key, &mut visit);
+        encryption(record.name.as_str(), &mut record.encryption_key, &mut visit);
     }
     for record in &mut configuration.participants {
         one(record.name.as_str(), &mut record.fingerprint, &mut visit);
@@ -30,6 +39,12 @@ fn visit_keys(configuration: &mut Configuration, mut visit: impl FnMut(Slot) -> 
         one(record.name.as_str(), &mut record.document_key, &mut visit);
         one(record.name.as_str(), &mut record.admission_key, &mut visit);
         one(record.name.as_str(), &mut record.note_key, &mut visit);
+    }
+    for record in &mut configuration.witnesses {
+        one(record.name.as_str(), &mut record.cosigner_key, &mut visit);
+    }
+    for record in &mut configuration.readers {
+        encryption(record.name.as_str(), &mut record.encryption_key, &mut visit);
     }
     one("artifacts", &mut configuration.artifact_key, &mut visit);
 }
@@ -65,8 +80,9 @@ fn a_good_configuration_becomes_a_roster() {
     assert_eq!(roster.digest(), configuration.digest());
     let sizes = (roster.validators().len(), roster.participants().len(), roster.governors().len());
     assert_eq!(sizes, (4, 4, 3));
+    assert_eq!((roster.witnesses().len(), roster.readers().len()), (1, 1));
     assert_eq!(roster.quorum(), quorum::quorum(4));
-    assert_eq!(slots().len(), 4 * 3 + 4 + 3 * 3 + 1);
+    assert_eq!(slots().len(), 4 * 4 + 4 + 3 * 3 + 1 + 1 + 1);
 
     let site = fixture::public("site-2");
     let found = roster.participant(&site).expect("a participant");
@@ -93,7 +109,8 @@ fn weak_keys_are_refused_wherever_they_stand() {
         (non_canonical, KeyError::NotCanonical),
         (identity_point, KeyError::SmallOrder),
     ];
-    for (at, (owner, role, _)) in slots().into_iter().enumerate() {
+    let signing = slots().into_iter().enumerate().filter(|(_, (_, role, _))| *role != ENCRYPTION);
+    for (at, (owner, role, _)) in signing {
         for (bytes, cause) in weak {
             let expected = RosterError::WeakKey {
                 owner: owner.clone(),
@@ -126,10 +143,13 @@ fn no_name_stands_twice() {
         let validators = configuration.validators.iter_mut().map(|r| &mut r.name);
         let participants = configuration.participants.iter_mut().map(|r| &mut r.name);
         let governors = configuration.governors.iter_mut().map(|r| &mut r.name);
-        validators.chain(participants).chain(governors).collect()
+        let witnesses = configuration.witnesses.iter_mut().map(|r| &mut r.name);
+        let readers = configuration.readers.iter_mut().map(|r| &mut r.name);
+        let signers = validators.chain(participants).chain(governors);
+        signers.chain(witnesses).chain(readers).collect()
     }
     let count = names(&mut fixture::configuration()).len();
-    assert_eq!(count, 4 + 4 + 3);
+    assert_eq!(count, 4 + 4 + 3 + 1 + 1);
     for second in 1..count {
         for first in 0..second {
             let mut configuration = fixture::configuration();

@@ -25,7 +25,7 @@ fn invalid<T: SignedBody>(key: &VerifyingKey<T::Role>) -> SignatureError {
 }
 
 /// A signature on `body` is worth something for this body, key, domain, federation and configuration only.
-fn bound_to_everything<T>(body: &T, changed: Vec<(&'static str, T)>, constant: &[&str])
+pub(crate) fn bound_to_everything<T>(body: &T, changed: Vec<(&'static str, T)>, constant: &[&str])
 where
     T: SignedBody + Clone + PartialEq + Debug,
 {
