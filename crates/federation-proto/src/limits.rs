@@ -57,8 +57,10 @@ pub const REQUEST: usize = APPROVAL + (8 << 10);
 pub const BATCH: usize = 16 << 20;
 /// Blocks on their way to a node that lacks them.
 pub const SEGMENT: usize = BATCH + (1 << 20);
+/// Everything of an envelope but its payload.
+pub const ENVELOPE_HEADER: usize = 4 << 10;
 /// An envelope: the largest payload and its header.
-pub const ENVELOPE: usize = SEGMENT + (4 << 10);
+pub const ENVELOPE: usize = SEGMENT + ENVELOPE_HEADER;
 /// Most items in one batch.
 pub const BATCH_ITEMS: usize = 4096;
 /// Most capabilities of a hello.

@@ -135,7 +135,11 @@ pub struct IncompatibilityReport(#[serde(deserialize_with = "reasons")] Vec<Inco
 /// A refusal without a reason would tell an operator nothing.
 fn reasons<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Incompatibility>, D::Error> {
     let reasons = bounded::list::<_, _, { limits::REASONS }>(deserializer)?;
-    if reasons.is_empty() { Err(D::Error::custom("a report without a reason")) } else { Ok(reasons) }
+    if reasons.is_empty() {
+        Err(D::Error::custom("a report without a reason"))
+    } else {
+        Ok(reasons)
+    }
 }
 
 impl IncompatibilityReport {
