@@ -79,7 +79,7 @@ fn committee() -> Result<Committee, Box<dyn Error>> {
     };
     let genesis = Genesis {
         kind: FederationKind::Synthetic,
-        instance: "four replicas".into(),
+        instance: "four replicas".parse()?,
         log_origin: Name::new("example.log")?,
         schema_digest: Digest::ZERO,
         initial_state_hash: Digest::ZERO,

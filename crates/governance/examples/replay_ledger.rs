@@ -45,7 +45,7 @@ fn genesis() -> Result<Genesis, Box<dyn Error>> {
     };
     Ok(Genesis {
         kind: FederationKind::Synthetic,
-        instance: "replay example".into(),
+        instance: "replay example".parse()?,
         log_origin: Name::new("replay.example")?,
         schema_digest: Digest::from_bytes(schema.digest()),
         initial_state_hash: MetaState::initial(&schema).hash(),

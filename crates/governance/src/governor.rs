@@ -6,7 +6,7 @@
 use federation_proto::entry::ApplySignoff;
 use federation_proto::governed::LedgerPin;
 use federation_proto::handshake::{
-    AdmissionDesk, AttestationLevel, DeskView, FederationHello, HelloRefusal,
+    AdmissionDesk, AttestationLevel, DeskView, FederationHello, HelloChannel, HelloRefusal,
 };
 use federation_proto::keys::{Admission, GovernanceNote};
 use federation_proto::signing::Endorsement;
@@ -80,6 +80,7 @@ impl Governor {
             rules: rules.admission(),
             epoch: executor.state().epoch(),
             federation_certificate: federation_certificate(rules),
+            channel: HelloChannel::Relayed,
             proven: AttestationLevel::None,
         };
         let node = hello.claimed().node_fingerprint;

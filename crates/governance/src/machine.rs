@@ -15,47 +15,28 @@
 mod commitment;
 mod epoch;
 mod refusal;
+mod rules;
 mod session;
 
 use std::collections::BTreeMap;
 
 use federation_proto::codec::Canonical;
 use federation_proto::entry::{AggregatedUpdate, EpochCut, EpochOpened, UpdateRef};
-use federation_proto::genesis::{Genesis, Roster};
-use federation_proto::handshake::{
-    AdmissionRules, AttestationDemand, Requirements, SoftwareVersion, WireVersions,
-};
 use federation_proto::update::UpdateCommitment;
 use federation_proto::{
-    Batch, BatchItem, Digest, FederatedEpoch, FederationId, HashDomain, Height, LedgerEntry,
-    LogicalTime, NodeFingerprint, Request, SessionId, Signed, SigningContext,
+    Batch, BatchItem, Digest, FederatedEpoch, HashDomain, Height, LedgerEntry, LogicalTime,
+    NodeFingerprint, Request, SessionId, Signed,
 };
 use ledger::Ledger;
-use meta_core::genome::GenomeSchema;
 use meta_core::meta_state::MetaState;
 use serde::{Deserialize, Serialize};
 
 pub use federation_proto::replay::{ReplayWindow, WindowRefusal};
 pub use refusal::{BatchRefusal, Refusal};
+pub use rules::{Rules, RulesError};
 pub use session::Session;
 
 use crate::note;
-use crate::policy::Policy;
-
-/// What never changes under one configuration.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// Checked keys and thresholds.
-    pub roster: Roster,
-    /// The policy in force.
-    pub policy: Policy,
-    /// The genome schema.
-    pub schema: GenomeSchema,
-    /// What every signature is bound to.
-    pub context: SigningContext,
-    /// C2SP origin of the ledger's checkpoints.
-    pub log_origin: String,
-}
 
 /// An ordered commitment and its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,95 +127,6 @@ impl StateRootParts {
         let parts: [&[u8]; 2] = [self.meta_state.as_bytes(), self.remainder.as_bytes()];
         Digest::of_parts(HashDomain::MachineState, &parts)
     }
-}
-
-impl Rules {
-    /// The federation.
-    pub fn federation_id(&self) -> FederationId {
-        self.context.federation_id
-    }
-
-    /// Puts together what a genesis, its policy and schema determine, checking that they are those it names.
-    pub fn new(
-        genesis: &Genesis,
-        policy: Policy,
-        schema: GenomeSchema,
-    ) -> Result<Self, RulesError> {
-        let configuration = &genesis.configuration;
-        if configuration.policy_hash != policy.digest() {
-            return Err(RulesError::Policy {
-                pinned: configuration.policy_hash,
-                given: policy.digest(),
-            });
-        }
-        let given = Digest::from_bytes(schema.digest());
-        if genesis.schema_digest != given {
-            return Err(RulesError::Schema { pinned: genesis.schema_digest, given });
-        }
-        let given = MetaState::initial(&schema).hash();
-        if genesis.initial_state_hash != given {
-            return Err(RulesError::InitialState { pinned: genesis.initial_state_hash, given });
-        }
-        Ok(Self {
-            context: genesis.signing_context(),
-            roster: configuration.clone().validate()?,
-            policy,
-            schema,
-            log_origin: genesis.log_origin.to_string(),
-        })
-    }
-
-    /// Under which rules a node joins.
-    pub fn admission(&self) -> AdmissionRules<'_> {
-        let admission = &self.policy.document().admission;
-        AdmissionRules {
-            roster: &self.roster,
-            context: &self.context,
-            requirements: Requirements {
-                federation_id: self.context.federation_id,
-                validator_set_hash: self.roster.configuration().validator_set_hash(),
-                software_version: SoftwareVersion::CURRENT,
-                wire_versions: WireVersions::CURRENT,
-                required: &admission.required_capabilities,
-                optional: &[],
-                attestation: AttestationDemand::None,
-            },
-            policy_hash: self.policy.digest(),
-            session_epochs: admission.session_epochs,
-        }
-    }
-}
-
-/// Why genesis, policy and schema do not belong together.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RulesError {
-    /// The configuration pins another policy.
-    #[error("genesis pins policy {pinned}, given is {given}")]
-    Policy {
-        /// Digest in the configuration.
-        pinned: Digest,
-        /// Digest of the policy given.
-        given: Digest,
-    },
-    /// The genesis pins another schema.
-    #[error("genesis pins genome schema {pinned}, given is {given}")]
-    Schema {
-        /// Digest in the genesis.
-        pinned: Digest,
-        /// Digest of the schema given.
-        given: Digest,
-    },
-    /// The genesis pins another initial state.
-    #[error("genesis pins initial state {pinned}, the schema's is {given}")]
-    InitialState {
-        /// Hash in the genesis.
-        pinned: Digest,
-        /// Hash of the schema's initial state.
-        given: Digest,
-    },
-    /// The roster is unusable.
-    #[error(transparent)]
-    Roster(#[from] federation_proto::genesis::RosterError),
 }
 
 impl MachineState {
@@ -408,6 +300,13 @@ impl MachineState {
     /// All sessions.
     pub fn sessions(&self) -> &BTreeMap<SessionId, Session> {
         &self.rest.sessions
+    }
+
+    /// The last session that a node opened, over or not; zeros before its first. Its next one must name it.
+    pub fn last_session_of(&self, node: &NodeFingerprint) -> SessionId {
+        let of_node = self.rest.sessions.iter().filter(|(_, session)| session.node == *node);
+        let last = of_node.max_by_key(|(_, session)| session.position);
+        last.map_or(SessionId::new(Digest::ZERO), |(session_id, _)| *session_id)
     }
 
     /// The session of a node, if it has one that has neither expired nor been closed.

@@ -20,6 +20,7 @@ use federation_proto::{
 };
 
 use crate::follower::{Follower, FollowerRefusal};
+use crate::validator::VALIDATORS;
 use crate::wire::{Frame, Outgoing};
 use joining::Joining;
 
@@ -346,7 +347,7 @@ impl Participant {
             }
             (None, None) => return Vec::new(),
         };
-        let Ok(target) = Name::new("validators") else {
+        let Ok(target) = Name::new(VALIDATORS) else {
             return Vec::new();
         };
         let envelope = Envelope {

@@ -37,6 +37,7 @@ pub use blobs::BlobRefusal;
 use blobs::Storing;
 pub use envelopes::EnvelopeRefusal;
 use envelopes::Gate;
+pub(crate) use envelopes::VALIDATORS;
 pub use refusal::{HaltCause, ValidatorError, ValidatorRefusal};
 
 /// The three keys of a validator.
@@ -219,10 +220,15 @@ impl Validator {
         let node = signed.claimed().node_fingerprint;
         let refuse = |cause: EnvelopeRefusal| ValidatorRefusal::Envelope { node, cause };
         let executor = self.application.executor();
-        let (name, envelope) = envelopes::authentic(executor, signed.clone()).map_err(refuse)?;
+        let (name, envelope) =
+            envelopes::authentic(executor, self.index, signed.clone()).map_err(refuse)?;
         if envelope.kind == PayloadKind::Request {
             let request = Signed::<Request>::from_canonical(&envelope.payload)
                 .map_err(|cause| refuse(cause.into()))?;
+            let author = request.claimed().node_fingerprint;
+            if author != node {
+                return Err(refuse(EnvelopeRefusal::OtherAuthor(author)));
+            }
             // Before its session stands there is no window: the machine takes each opening once.
             let opening = matches!(request.claimed().entry, LedgerEntry::SessionOpened(_));
             if opening || self.is_new(&envelope).map_err(refuse)? {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use consensus_pbft::{Committee, CommitteeError};
+use federation_proto::bounded::TextError;
 use federation_proto::genesis::{
     Configuration, FederationKind, Genesis, GovernorRecord, Mandate, ParticipantRecord, Thresholds,
     ValidatorRecord,
@@ -37,6 +38,9 @@ pub enum FoundingError {
     /// A fixed name is refused.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// What names the run is refused.
+    #[error("instance: {0}")]
+    Instance(#[from] TextError),
     /// Genesis, policy and schema do not fit.
     #[error(transparent)]
     Rules(#[from] RulesError),
@@ -55,7 +59,7 @@ impl Founding {
     ) -> Result<Self, FoundingError> {
         let genesis = Genesis {
             kind: FederationKind::Synthetic,
-            instance: scenario_record(scenario, seed).instance(),
+            instance: scenario_record(scenario, seed).instance().parse()?,
             log_origin: Name::new("prism-federation.synthetic-m5")?,
             schema_digest: Digest::from_bytes(schema.digest()),
             initial_state_hash: MetaState::initial(&schema).hash(),

@@ -52,7 +52,7 @@ pub(crate) fn validator_record(index: usize) -> ValidatorRecord {
 pub(crate) fn genesis(n: usize, instance: &str, number: u32) -> Genesis {
     Genesis {
         kind: FederationKind::Synthetic,
-        instance: instance.into(),
+        instance: instance.parse().expect("a short text"),
         log_origin: name("test.log"),
         schema_digest: Digest::ZERO,
         initial_state_hash: Digest::ZERO,

@@ -239,8 +239,11 @@ impl NodeHandshake {
             return Err(self.unexpected("session block"));
         };
         let accept = opened.accept.claimed();
-        let expected = accept.session_id;
-        if session_id != expected {
+        if session_id == opened.hello.claimed().previous_session {
+            // The session that this one is to replace, still standing.
+            return Ok(NodeOutput::Nothing);
+        }
+        if session_id != accept.session_id {
             self.phase = Phase::Expired;
             return Ok(NodeOutput::Expired);
         }

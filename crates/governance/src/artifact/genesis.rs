@@ -233,7 +233,7 @@ impl GenesisDocument {
                 FederationKind::Live => "live".to_owned(),
                 FederationKind::Synthetic => "synthetic".to_owned(),
             },
-            instance: body.instance.clone(),
+            instance: body.instance.to_string(),
             log_origin: body.log_origin.clone(),
             schema_digest: body.schema_digest,
             initial_state_hash: body.initial_state_hash,

@@ -1,7 +1,7 @@
 //! Replaying a ledger through the one execution path, keeping what every epoch did.
 
 use federation_proto::entry::{AggregatedUpdate, ApplySignoff, EpochCut, EpochOpened};
-use federation_proto::handshake::SessionOpened;
+use federation_proto::handshake::{SessionOpened, TransportRecord};
 use federation_proto::update::UpdateCommitment;
 use federation_proto::{Batch, Digest, Height, LedgerEntry, SequenceNumber};
 use ledger::BlockHeader;
@@ -58,6 +58,8 @@ pub(crate) struct Replay {
     pub(crate) executor: Executor,
     pub(crate) epochs: Vec<AppliedEpoch>,
     pub(crate) sessions: Vec<TakenSession>,
+    /// Every channel that a session had, from its opening and its moves, with the block that says so.
+    pub(crate) channels: Vec<(Height, TransportRecord)>,
     pub(crate) aggregations: Vec<AggregationPoint>,
     pending: Vec<OrderedCommitment>,
     running: Running,
@@ -69,6 +71,7 @@ impl Replay {
             executor: Executor::new(rules),
             epochs: Vec::new(),
             sessions: Vec::new(),
+            channels: Vec::new(),
             aggregations: Vec::new(),
             pending: Vec::new(),
             running: Running::default(),
@@ -121,7 +124,12 @@ impl Replay {
             match item.entry() {
                 LedgerEntry::SessionOpened(opened) => {
                     let opened = opened.as_ref().clone();
+                    let channel = opened.statement.claimed().transport.clone();
+                    self.channels.push((height, channel));
                     self.sessions.push(TakenSession { opened, header: *header });
+                }
+                LedgerEntry::SessionResumed(resumed) => {
+                    self.channels.push((height, resumed.claimed().transport.clone()));
                 }
                 LedgerEntry::UpdateCommitment(commitment) => {
                     let commitment: UpdateCommitment = commitment.as_ref().clone();

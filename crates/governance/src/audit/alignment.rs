@@ -64,9 +64,8 @@ pub(super) fn check_aggregates(
 
 /// Sessions say how their channel was secured: in a synthetic run there is no network, in a live one TLS 1.3.
 pub(super) fn check_sessions(replay: &Replay, ground: &Ground, found: &mut Results) {
-    for session in &replay.sessions {
-        let transport = &session.opened.statement.claimed().transport;
-        let place = block_place(session.header.height, "/SessionOpened/statement/transport");
+    for (height, transport) in &replay.channels {
+        let place = block_place(*height, "/transport");
         let in_process = transport.kind == TransportKind::InProcess;
         let permitted = transport.check().is_ok();
         let (expected, holds) = if ground.synthetic {

@@ -99,7 +99,7 @@ pub(super) fn check_manifest(
         found.same(Check::IncompleteRun, &place, &expected, &record.federation_id);
         let instance = &ground.genesis.claimed().instance;
         let place = Place::at(MANIFEST, "/scenario");
-        found.same(Check::Manifest, &place, instance, &record.scenario.instance());
+        found.same(Check::Manifest, &place, &instance.to_string(), &record.scenario.instance());
     }
     check_records(set, record, found);
     let listed: BTreeSet<&str> = record.files.iter().map(|file| file.path.as_str()).collect();

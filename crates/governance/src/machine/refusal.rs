@@ -1,6 +1,5 @@
 //! Why an ordered entry would mean nothing: one variant a rule, with both values.
 
-use federation_proto::genesis::ParticipantRecord;
 use federation_proto::handshake::{HandshakeError, ResumptionError};
 use federation_proto::replay::WindowRefusal;
 use federation_proto::signing::SignatureError;
@@ -57,9 +56,6 @@ pub enum Refusal {
     /// The session was opened before.
     #[error("session {0} was opened before")]
     SessionReplayed(SessionId),
-    /// The node has an open session already.
-    #[error("{} has an open session already", .0.name)]
-    SessionOpen(Box<ParticipantRecord>),
     /// No such session, or it has expired.
     #[error("session {0} is not open")]
     NoSession(SessionId),

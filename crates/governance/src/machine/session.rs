@@ -7,7 +7,7 @@ use federation_proto::handshake::{
 };
 use federation_proto::replay::ReplayWindow;
 use federation_proto::{
-    FederatedEpoch, Height, Lane, LaneSequence, NodeFingerprint, Request, Signed,
+    Digest, FederatedEpoch, Height, Lane, LaneSequence, NodeFingerprint, Request, Signed,
 };
 use serde::{Deserialize, Serialize};
 
@@ -22,13 +22,17 @@ pub struct Session {
     /// Block that opened it. Its id is the node's `ledger_block_id`; the state names the height because the
     /// id depends on this very state.
     pub height: Height,
+    /// Where the ledger opened it, down to the entry: two of one node may share a block.
+    pub(super) position: (Height, u32),
     /// Last epoch it is good for.
     pub not_after_epoch: FederatedEpoch,
     /// Kind of its present channel.
     pub transport: TransportKind,
+    /// The federation's certificate, the same in every channel.
+    pub federation_certificate: Digest,
     /// How often it moved to another channel.
     pub resumptions: u32,
-    /// Whether it was closed before its time. It stays on record: updates made in it may still wait for a cut.
+    /// Whether it was closed before its time, by its node or by its next session. It stays on record: updates made in it may still wait for a cut.
     pub closed: bool,
     /// Positions executed, a lane.
     windows: BTreeMap<Lane, ReplayWindow>,
@@ -67,16 +71,18 @@ impl MachineState {
         if self.rest.sessions.contains_key(&accept.session_id) {
             return Err(Refusal::SessionReplayed(accept.session_id));
         }
-        if let (Some(_), Some(participant)) =
-            (self.session_of(&node), rules.roster.participant(&node))
-        {
-            return Err(Refusal::SessionOpen(Box::new(participant.record.clone())));
+        let last = self.last_session_of(&node);
+        same("previous session", &last, &opened.hello.claimed().previous_session)?;
+        if let Some(replaced) = self.rest.sessions.get_mut(&last) {
+            replaced.closed = true;
         }
         let mut session = Session {
             node,
             height: place.height,
+            position: (place.height, place.index),
             not_after_epoch: accept.not_after_epoch,
             transport: opened.statement.claimed().transport.kind,
+            federation_certificate: accept.certificate_hashes[1],
             resumptions: 0,
             closed: false,
             windows: BTreeMap::new(),
@@ -104,6 +110,7 @@ impl MachineState {
             not_after_epoch: session.not_after_epoch,
             resumptions: session.resumptions,
             transport: session.transport,
+            federation_certificate: session.federation_certificate,
         };
         let terms = terms.resume(&resumed, epoch)?;
         session.admit(request.lane, request.sequence)?;

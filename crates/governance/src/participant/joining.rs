@@ -43,6 +43,7 @@ impl Joining {
             wire_versions: WireVersions::CURRENT,
             supported_capabilities: capabilities.clone(),
             federated_epoch: executor.state().epoch(),
+            previous_session: executor.state().last_session_of(&identity.public()),
             tls_public_key: transport,
             channel_binding: ChannelBinding::None,
             validator_set_hash: rules.roster.configuration().validator_set_hash(),
@@ -115,9 +116,11 @@ impl Joining {
         }
     }
 
-    /// The ledger has a session of this node. Another session than the one published is an older one's.
+    /// The ledger has a session of this node.
     pub(super) fn handle_opened(&mut self, session_id: SessionId, block: LedgerBlockId) {
-        if self.handshake.handle_opened(session_id, block).is_ok() {
+        if let Ok(NodeOutput::Established | NodeOutput::Expired) =
+            self.handshake.handle_opened(session_id, block)
+        {
             self.request = None;
         }
     }

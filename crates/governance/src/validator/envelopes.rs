@@ -13,6 +13,9 @@ use thiserror::Error;
 
 use crate::executor::Executor;
 
+/// The group that every validator belongs to.
+pub(crate) const VALIDATORS: &str = "validators";
+
 /// Why an envelope is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EnvelopeRefusal {
@@ -22,7 +25,10 @@ pub enum EnvelopeRefusal {
     /// The claimed sender did not sign it.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// It does not fit its session.
+    /// It carries another node's request.
+    #[error("carries a request of {0}")]
+    OtherAuthor(NodeFingerprint),
+    /// It does not fit its route or session.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
     /// The sender has no session.
@@ -83,18 +89,22 @@ impl Gate {
         node: NodeFingerprint,
         session_id: SessionId,
     ) -> Result<(), EnvelopeRefusal> {
-        match self.sessions.insert(node, session_id) {
-            Some(known) if known == session_id => return Ok(()),
-            Some(earlier) => self.guard.close(&earlier)?,
-            None => {}
+        if self.sessions.get(&node) == Some(&session_id) {
+            return Ok(());
         }
-        Ok(self.guard.open(session_id)?)
+        if let Some(earlier) = self.sessions.remove(&node) {
+            self.guard.close(&earlier)?;
+        }
+        self.guard.open(session_id)?;
+        self.sessions.insert(node, session_id);
+        Ok(())
     }
 }
 
-/// The content of an envelope that its sender signed, and the sender's name.
+/// The content of an envelope that its sender signed for all validators or for this one, and the sender's name.
 pub(super) fn authentic(
     executor: &Executor,
+    receiver: usize,
     envelope: Signed<Envelope>,
 ) -> Result<(Name, Envelope), EnvelopeRefusal> {
     let rules = executor.rules();
@@ -102,5 +112,9 @@ pub(super) fn authentic(
     let participant = rules.roster.participant(&node).ok_or(EnvelopeRefusal::NotInRoster)?;
     let envelope = envelope.verify(&participant.identity, &rules.context)?.into_body();
     envelope.check()?;
-    Ok((participant.record.name.clone(), envelope))
+    let name = &participant.record.name;
+    let own = rules.roster.validators().get(receiver);
+    let own = own.map_or(VALIDATORS, |validator| validator.record.name.as_str());
+    envelope.check_route(name, &[VALIDATORS, own])?;
+    Ok((name.clone(), envelope))
 }

@@ -100,7 +100,7 @@ impl Charter {
     pub(crate) fn genesis(&self) -> Genesis {
         Genesis {
             kind: FederationKind::Synthetic,
-            instance: "governance tests".into(),
+            instance: "governance tests".parse().expect("a short text"),
             log_origin: name("governance.test"),
             schema_digest: Digest::from_bytes(schema().digest()),
             initial_state_hash: MetaState::initial(&schema()).hash(),

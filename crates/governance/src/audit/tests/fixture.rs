@@ -127,7 +127,7 @@ pub(super) fn genesis(seed: u64) -> Genesis {
     let policy = Policy::parse(POLICY_TEXT.as_bytes()).expect("the shipped policy");
     Genesis {
         kind: FederationKind::Synthetic,
-        instance: scenario(seed).instance(),
+        instance: scenario(seed).instance().parse().expect("a short text"),
         log_origin: name("prism-m5-test"),
         schema_digest: Digest::from_bytes(schema().digest()),
         initial_state_hash: MetaState::initial(&schema()).hash(),
@@ -244,6 +244,7 @@ impl World {
             wire_versions: WireVersions::CURRENT,
             federated_epoch: self.executor.state().epoch(),
             channel_binding: ChannelBinding::None,
+            previous_session: SessionId::new(Digest::ZERO),
             supported_capabilities: rules.policy.document().admission.required_capabilities.clone(),
             tls_public_key: key::<Transport>(&owner).public(),
             validator_set_hash: rules.roster.configuration().validator_set_hash(),

@@ -1,9 +1,11 @@
 //! `SessionOpened`: one change to a good handshake at a time.
 
+use federation_proto::handshake::certificate_hash;
 use federation_proto::handshake::{
     HandshakeError, Incompatibility, ResumptionError, SessionClosed, SessionEnd, SessionOpened,
     SessionResumption, TransportKind, TransportRecord,
 };
+use federation_proto::keys::Transport;
 use federation_proto::signing::SignatureError;
 use federation_proto::{
     BatchItem, Digest, FederatedEpoch, Lane, LaneSequence, LedgerEntry, Request, SessionId, Signed,
@@ -50,12 +52,82 @@ fn a_replayed_session_is_refused() {
 }
 
 #[test]
-fn a_second_session_of_a_node_is_refused() {
+fn a_session_follows_the_last_one_and_takes_its_place() {
+    let mut world = World::joined();
+    let first = world.session(1).0;
+    let mut forgetful = Handshake::of(&world, 1, 2);
+    forgetful.hello.previous_session = SessionId::new(Digest::ZERO);
+    let forgetful = forgetful.renegotiated(|_| ()).item(&world.context());
+    let (what, expected, got) = ("previous session", first.to_string(), Digest::ZERO.to_string());
+    assert_eq!(world.refusal(forgetful), Refusal::Mismatch { what, expected, got });
+    let second = Handshake::of(&world, 1, 2);
+    world.commit(vec![second.item(&world.context())]);
+    assert_eq!(world.session(1).0, second.session_id());
+    assert!(world.state().sessions()[&first].closed);
+    assert_eq!(world.state().last_session_of(&node(1)), second.session_id());
+    // What is signed in the replaced session counts no more.
+    let closed = SessionClosed {
+        session_id: first,
+        node_fingerprint: node(1),
+        federated_epoch: world.state().epoch(),
+        reason: SessionEnd::Left,
+    };
+    let mut late = Handshake::of(&world, 1, 3).request(&world.context());
+    (late.session_id, late.entry) = (first, LedgerEntry::SessionClosed(closed));
+    late.sequence = LaneSequence::new(1);
+    let refusal = world.refusal(signed_by(&site(1), late, &world.context()));
+    assert_eq!(refusal, Refusal::NoSession(first));
+}
+
+/// Two handshakes of one node, both genuine. Whoever withholds one holds nothing once the other is ordered.
+#[test]
+fn a_withheld_handshake_opens_nothing_later() {
+    let mut world = World::joined();
+    let withheld = Handshake::of(&world, 1, 2).item(&world.context());
+    let taken = Handshake::of(&world, 1, 3);
+    let before = world.session(1).0;
+    world.commit(vec![taken.item(&world.context())]);
+    let refused = |world: &World| {
+        let refusal = world.refusal(withheld.clone());
+        let (what, got) = ("previous session", before.to_string());
+        let expected = taken.session_id().to_string();
+        assert_eq!(refusal, Refusal::Mismatch { what, expected, got });
+    };
+    refused(&world);
+    let closed = SessionClosed {
+        session_id: taken.session_id(),
+        node_fingerprint: node(1),
+        federated_epoch: world.state().epoch(),
+        reason: SessionEnd::Left,
+    };
+    let close = request(&world, 1, 1, LedgerEntry::SessionClosed(closed));
+    world.commit(vec![close]);
+    refused(&world);
+    assert_eq!(world.state().session_of(&node(1)), None);
+}
+
+#[test]
+fn two_sessions_of_one_node_in_one_block_follow_each_other() {
     let mut world = World::new();
-    world.join(1);
-    let record = world.rules().roster.participants()[0].record.clone();
-    let second = Handshake::of(&world, 1, 2).item(&world.context());
-    assert_eq!(world.refusal(second), Refusal::SessionOpen(Box::new(record)));
+    let first = Handshake::of(&world, 1, 1);
+    let mut second = Handshake::of(&world, 1, 2);
+    second.hello.previous_session = first.session_id();
+    let second = second.renegotiated(|_| ());
+    let context = world.context();
+    world.commit(vec![first.item(&context), second.item(&context)]);
+    assert_eq!(world.session(1).0, second.session_id());
+    assert_eq!(world.state().last_session_of(&node(1)), second.session_id());
+}
+
+#[test]
+fn a_channel_is_of_the_kind_that_the_federation_uses() {
+    let refusal = refused(&World::new(), |handshake| {
+        let transport = &mut handshake.statement.transport;
+        transport.kind = TransportKind::Quic;
+        (transport.tls_version, transport.cipher_suite) = (0x0304, 0x1301);
+    });
+    let got = TransportKind::Quic;
+    assert_eq!(refusal, HandshakeError::TransportKind { got }.into());
 }
 
 #[test]
@@ -236,9 +308,8 @@ fn an_expired_session_opens_nothing_and_a_new_one_may_follow() {
     world.epoch(1).open_epoch();
     // Accepted in epoch 0 for one epoch; this is epoch 2.
     let refusal = world.refusal(late.item(&world.context()));
-    let (not_after, current) = (FederatedEpoch::new(1), FederatedEpoch::new(2));
-    let session_id = late.session_id();
-    assert_eq!(refusal, HandshakeError::Expired { session_id, not_after, current }.into());
+    let (current, got) = (FederatedEpoch::new(2), FederatedEpoch::ZERO);
+    assert_eq!(refusal, HandshakeError::StaleAccept { current, got }.into());
     assert_eq!(world.state().session_of(&node(1)), None);
     let renewed = Handshake::of(&world, 1, 8);
     world.commit(vec![renewed.item(&world.context())]);
@@ -280,13 +351,16 @@ fn request(world: &World, index: usize, sequence: u64, entry: LedgerEntry) -> Ba
 }
 
 fn resumption(world: &World, number: u32) -> SessionResumption {
+    let tls_public_key = key::<Transport>("another channel").public();
+    let certificates = [certificate_hash(&tls_public_key), Digest::ZERO];
     let channel = TransportRecord {
         kind: TransportKind::Quic,
         tls_version: 0x0304,
         cipher_suite: 0x1301,
-        ..TransportRecord::in_process([Digest::ZERO; 2], FederatedEpoch::new(9))
+        ..TransportRecord::in_process(certificates, FederatedEpoch::new(9))
     };
     SessionResumption {
+        tls_public_key,
         session_id: world.session(1).0,
         node_fingerprint: node(1),
         federated_epoch: world.state().epoch(),
@@ -310,7 +384,8 @@ fn a_session_moves_to_another_channel_once_a_number() {
     let again = world.refusal(resumed(&world, 2, first, &site(1)));
     assert_eq!(again, ResumptionError::Number { expected: 2, got: 1 }.into());
     let mut weaker = resumption(&world, 2);
-    weaker.transport = TransportRecord::in_process([Digest::ZERO; 2], FederatedEpoch::new(9));
+    let certificates = weaker.transport.certificate_hashes;
+    weaker.transport = TransportRecord::in_process(certificates, FederatedEpoch::new(9));
     let refusal = world.refusal(resumed(&world, 2, weaker, &site(1)));
     let (present, got) = (TransportKind::Quic, TransportKind::InProcess);
     assert_eq!(refusal, ResumptionError::Downgrade { present, got }.into());

@@ -12,7 +12,7 @@ use governance::wire::Frame;
 use crate::fixture::bench::{Bench, refusals};
 use crate::fixture::frames::{request_bytes, sealed};
 use crate::fixture::session::Handshake;
-use crate::fixture::{World, node, site};
+use crate::fixture::{World, name, node, site};
 
 /// What the validator says to a frame that must have no other effect.
 fn refused(bench: &mut Bench, frame: Frame) -> EnvelopeRefusal {
@@ -87,6 +87,22 @@ fn an_envelope_of_another_version_lane_or_epoch_is_refused() {
 }
 
 #[test]
+fn an_envelope_from_or_for_somebody_else_is_refused() {
+    for cause in bent(|_, envelope| envelope.origin = name(&site(2))) {
+        let (expected, got) = (name(&site(1)), name(&site(2)));
+        assert_eq!(cause, EnvelopeError::WrongOrigin { expected, got }.into());
+    }
+    for cause in bent(|_, envelope| envelope.target = name(&site(2))) {
+        assert_eq!(cause, EnvelopeError::NotForUs(name(&site(2))).into());
+    }
+    let mut world = World::open();
+    let request = request_bytes(&world.committing(2, 1));
+    let envelope = world.envelope(1, PayloadKind::Request, request);
+    let cause = refused(&mut Bench::after(&world), sealed(&site(1), envelope, &world.context()));
+    assert_eq!(cause, EnvelopeRefusal::OtherAuthor(node(2)));
+}
+
+#[test]
 fn kinds_that_mean_nothing_to_a_validator_are_refused() {
     let world = World::open();
     let envelope = world.envelope(1, PayloadKind::Heartbeat, Vec::new());
@@ -142,7 +158,7 @@ fn a_stranger_and_a_member_without_a_session_are_refused() {
     let mut envelope = world.envelope(1, PayloadKind::MetaUpdate, blob);
     let cases = [(9, EnvelopeRefusal::NotInRoster), (5, EnvelopeRefusal::NoSession)];
     for (index, expected) in cases {
-        envelope.node_fingerprint = node(index);
+        (envelope.node_fingerprint, envelope.origin) = (node(index), name(&site(index)));
         let frame = sealed(&site(index), envelope.clone(), &world.context());
         match refusals(bench.frame(frame)).as_slice() {
             [ValidatorRefusal::Envelope { node: claimed, cause }] => {
@@ -169,11 +185,13 @@ fn a_payload_that_is_no_request_is_refused() {
 fn a_request_that_the_state_machine_refuses_does_not_enter_the_pool() {
     let world = World::open();
     let mut bench = Bench::after(&world);
-    let second = Handshake::of(&world, 1, 2).item(&world.context());
+    // It does not name the session that it would follow.
+    let second = Handshake::of(&World::new(), 1, 2).item(&world.context());
     let frame = world.request_frame(1, &second);
     match refusals(bench.frame(frame)).as_slice() {
         [ValidatorRefusal::Request(ProposalRefusal::Batch(refused))] => {
-            assert!(matches!(refused.cause, Refusal::SessionOpen(_)), "{refused}");
+            let twice = matches!(refused.cause, Refusal::Mismatch { what: "previous session", .. });
+            assert!(twice, "{refused}");
         }
         other => panic!("{other:?}"),
     }

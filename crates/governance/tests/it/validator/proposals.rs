@@ -58,7 +58,8 @@ fn time_that_does_not_advance_is_refused() {
 fn what_the_state_machine_refuses_is_refused() {
     let world = World::joined();
     let mut bench = Bench::after(&world);
-    let again = Handshake::of(&world, 1, 1).item(&world.context());
+    // The handshake that opened the first site's session, once more.
+    let again = Handshake::of(&World::new(), 1, 1).item(&world.context());
     let batch = world.batch(vec![opening(&world), again]);
     bench.now = batch.batch_time;
     let ProposalRefusal::Batch(refused) = bench.refusal(&batch) else { panic!("a bad batch") };
