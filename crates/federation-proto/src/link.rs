@@ -12,6 +12,8 @@
 //! [`LinkUp`](TransportEvent::LinkUp).*
 //!
 //! ```
+//! use std::collections::BTreeSet;
+//!
 //! use federation_proto::link::{Link, SendError, TransportEvent};
 //! use federation_proto::{Lane, NodeFingerprint};
 //!
@@ -21,11 +23,18 @@
 //!     while let Some(event) = link.poll_event() {
 //!         handle(event);
 //!     }
-//!     outbox.0.retain(|(dest, lane, frame)| match link.try_send(dest, *lane, frame) {
-//!         Ok(()) => false,
-//!         Err(SendError::Full | SendError::NotConnected) => true,
-//!         // The node made what cannot be sent, or the link is closed: neither gets better by waiting.
-//!         Err(SendError::TooLarge { .. } | SendError::Closed) => false,
+//!     // What is behind a waiting frame of its lane waits too, or it would overtake it.
+//!     let mut waiting = BTreeSet::new();
+//!     outbox.0.retain(|(dest, lane, frame)| {
+//!         if waiting.contains(&(*dest, *lane)) {
+//!             return true;
+//!         }
+//!         match link.try_send(dest, *lane, frame) {
+//!             Ok(()) => false,
+//!             Err(SendError::Full | SendError::NotConnected) => waiting.insert((*dest, *lane)),
+//!             // The node made what cannot be sent, or the link is closed: waiting mends neither.
+//!             Err(SendError::TooLarge { .. } | SendError::Closed) => false,
+//!         }
 //!     });
 //! }
 //! ```
