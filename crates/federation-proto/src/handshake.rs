@@ -23,7 +23,7 @@ mod session;
 mod transport;
 mod version;
 
-pub use accept::{AcceptTerms, FederationAccept};
+pub use accept::{AcceptTerms, AnswerError, FederationAccept};
 pub use admission::AdmissionRules;
 pub use attestation::{Attestation, AttestationDemand, AttestationLevel};
 pub use desk::{AdmissionDesk, DeskView, HelloChannel, HelloRefusal};

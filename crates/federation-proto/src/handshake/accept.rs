@@ -1,10 +1,12 @@
 //! `FederationAccept`: governance admits a node.
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::attestation::AttestationLevel;
 use super::hello::FederationHello;
 use super::negotiation::Negotiated;
+use super::transport::certificate_hash;
 use super::version::Capability;
 use crate::bounded;
 use crate::codec::{Canonical, canonical};
@@ -64,6 +66,35 @@ impl SignedBody for FederationAccept {
     type Role = Admission;
 }
 
+/// Why an accept is no answer to a hello.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AnswerError {
+    /// It answers another hello.
+    #[error("accept answers hello {got}, this one is {expected}")]
+    OtherHello {
+        /// Digest of this hello.
+        expected: Digest,
+        /// Digest that the accept names.
+        got: Digest,
+    },
+    /// Its session id is not derived from what was said.
+    #[error("session id {got} is not the hash {expected} of hello, accept and certificates")]
+    SessionId {
+        /// Derived id.
+        expected: SessionId,
+        /// Stated id.
+        got: SessionId,
+    },
+    /// It names another certificate than that of the key in the hello.
+    #[error("accept names certificate {got} for the node, its hello's key has {expected}")]
+    NodeCertificate {
+        /// Hash of the hello's key.
+        expected: Digest,
+        /// The one named.
+        got: Digest,
+    },
+}
+
 impl FederationAccept {
     /// Answers a hello under given terms.
     pub fn answer(hello: &FederationHello, terms: AcceptTerms) -> Self {
@@ -85,8 +116,26 @@ impl FederationAccept {
         accept
     }
 
+    /// Whether this answers a hello: it names it, its id follows from both, and its certificate is of the
+    /// hello's key.
+    pub fn check_answers(&self, hello: &FederationHello) -> Result<(), AnswerError> {
+        let (expected, got) = (hello.hash(), self.hello_hash);
+        if got != expected {
+            return Err(AnswerError::OtherHello { expected, got });
+        }
+        let (expected, got) = (self.derive_session_id(hello), self.session_id);
+        if got != expected {
+            return Err(AnswerError::SessionId { expected, got });
+        }
+        let (expected, got) = (certificate_hash(&hello.tls_public_key), self.certificate_hashes[0]);
+        if got != expected {
+            return Err(AnswerError::NodeCertificate { expected, got });
+        }
+        Ok(())
+    }
+
     /// session_id = H(hello ‖ accept without its session id ‖ certificate hashes).
-    pub(super) fn derive_session_id(&self, hello: &FederationHello) -> SessionId {
+    fn derive_session_id(&self, hello: &FederationHello) -> SessionId {
         let unnamed = Self { session_id: SessionId::new(Digest::ZERO), ..self.clone() };
         let [node, federation] = &self.certificate_hashes;
         let parts: [&[u8]; 4] = [

@@ -11,13 +11,13 @@ mod refusal;
 
 use std::collections::BTreeMap;
 
-use super::accept::FederationAccept;
+use super::accept::{AnswerError, FederationAccept};
 use super::attestation::AttestationLevel;
 use super::hello::FederationHello;
 use super::negotiation::{FederationRefusal, IncompatibilityReport, check_order};
 use super::resumption::{SessionResumption, SessionTerms};
 use super::session::{SessionOpened, SessionStatement};
-use super::transport::{TransportKind, TransportRecord, certificate_hash};
+use super::transport::{TransportKind, TransportRecord};
 use super::version::Capability;
 use crate::counters::FederatedEpoch;
 use crate::digest::Digest;
@@ -215,7 +215,7 @@ impl NodeHandshake {
         };
         let (expected, got) = (greeting.hello_hash, refusal.claimed().hello_hash);
         if got != expected {
-            return Err(AcceptRefusal::OtherHello { expected, got });
+            return Err(AnswerError::OtherHello { expected, got }.into());
         }
         let mut last =
             SignatureError::BelowThreshold { what: "FederationRefusal", valid: 0, needed: 1 };
@@ -346,14 +346,7 @@ impl Greeting {
     /// Whether an accept gives this node what it asked for, over the channel it speaks in.
     fn check_accept(&self, accept: &FederationAccept) -> Result<(), AcceptRefusal> {
         let (hello, demands) = (self.hello.claimed(), &self.demands);
-        let (expected, got) = (self.hello_hash, accept.hello_hash);
-        if got != expected {
-            return Err(AcceptRefusal::OtherHello { expected, got });
-        }
-        let (expected, got) = (accept.derive_session_id(hello), accept.session_id);
-        if got != expected {
-            return Err(AcceptRefusal::SessionId { expected, got });
-        }
+        accept.check_answers(hello)?;
         let downgrade = |what| Err(AcceptRefusal::Downgrade { what });
         if !hello.wire_versions.contains(accept.wire_version) {
             return downgrade("wire version");
@@ -372,12 +365,9 @@ impl Greeting {
         if attested != AttestationLevel::None && attested != offered {
             return downgrade("attestation");
         }
-        let channel = [certificate_hash(&hello.tls_public_key), demands.federation_certificate];
-        let ends = ["the node", "the federation"];
-        for ((end, expected), got) in ends.into_iter().zip(channel).zip(accept.certificate_hashes) {
-            if got != expected {
-                return Err(AcceptRefusal::OtherChannel { end, expected, got });
-            }
+        let (expected, got) = (demands.federation_certificate, accept.certificate_hashes[1]);
+        if got != expected {
+            return Err(AcceptRefusal::FederationCertificate { expected, got });
         }
         let (expected, got) = (demands.policy_hash, accept.policy_hash);
         if got != expected {

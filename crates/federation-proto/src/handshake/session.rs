@@ -3,13 +3,12 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::accept::FederationAccept;
+use super::accept::{AnswerError, FederationAccept};
 use super::hello::FederationHello;
 use super::negotiation::IncompatibilityReport;
-use super::transport::{TransportError, TransportKind, TransportRecord, certificate_hash};
+use super::transport::{TransportError, TransportKind, TransportRecord};
 use crate::codec::canonical;
 use crate::counters::FederatedEpoch;
-use crate::digest::Digest;
 use crate::ids::SessionId;
 use crate::keys::{Identity, NodeFingerprint};
 use crate::limits;
@@ -64,22 +63,9 @@ pub enum HandshakeError {
     /// The channel is not permitted.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The accept answers another hello.
-    #[error("accept answers hello {got}, this one is {expected}")]
-    OtherHello {
-        /// Digest of this hello.
-        expected: Digest,
-        /// Digest that the accept names.
-        got: Digest,
-    },
-    /// The session id is not derived from what was said.
-    #[error("session id {got} is not the hash {expected} of hello, accept and certificates")]
-    SessionId {
-        /// Derived id.
-        expected: SessionId,
-        /// Stated id.
-        got: SessionId,
-    },
+    /// The accept is no answer to the hello.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
     /// The node's statement differs from what governance accepted.
     #[error("session statement disagrees with the accept in its {0}")]
     Statement(&'static str),
@@ -136,17 +122,7 @@ impl SessionOpened {
     pub fn check_binding(&self) -> Result<(), HandshakeError> {
         let (hello, accept) = (self.hello.claimed(), self.accept.claimed());
         let statement = self.statement.claimed();
-        let expected = hello.hash();
-        if accept.hello_hash != expected {
-            return Err(HandshakeError::OtherHello { expected, got: accept.hello_hash });
-        }
-        let derived = accept.derive_session_id(hello);
-        if accept.session_id != derived {
-            return Err(HandshakeError::SessionId { expected: derived, got: accept.session_id });
-        }
-        if accept.certificate_hashes[0] != certificate_hash(&hello.tls_public_key) {
-            return Err(HandshakeError::Accept("node certificate"));
-        }
+        accept.check_answers(hello)?;
         let channel = &statement.transport;
         let agreements = [
             ("session id", statement.session_id == accept.session_id),

@@ -4,9 +4,9 @@ use thiserror::Error;
 
 use crate::counters::FederatedEpoch;
 use crate::digest::Digest;
+use crate::handshake::accept::AnswerError;
 use crate::handshake::resumption::ResumptionError;
 use crate::handshake::transport::TransportError;
-use crate::ids::SessionId;
 use crate::signing::SignatureError;
 
 /// Why a message of the handshake does not come at this time.
@@ -35,32 +35,17 @@ pub enum AcceptRefusal {
     #[error(transparent)]
     Signature(#[from] SignatureError),
     /// It answers another hello: an earlier one of this node, or another node's.
-    #[error("accept answers hello {got}, this node's is {expected}")]
-    OtherHello {
-        /// This node's hello.
-        expected: Digest,
-        /// The one named.
-        got: Digest,
-    },
-    /// Its session id is not derived from what was said.
-    #[error("session id {got} is not the hash {expected} of hello, accept and certificates")]
-    SessionId {
-        /// Derived id.
-        expected: SessionId,
-        /// Stated id.
-        got: SessionId,
-    },
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
     /// It takes less than the node insists on, or more than it offered.
     #[error("downgrade: the accept's {what} is not what this node offered and demands")]
     Downgrade {
         /// Which field.
         what: &'static str,
     },
-    /// It names another channel than the one the node speaks in.
-    #[error("accept names certificate {got} for {end}, the channel has {expected}")]
-    OtherChannel {
-        /// Which end.
-        end: &'static str,
+    /// It names another certificate for the federation than the channel showed.
+    #[error("accept names certificate {got} for the federation, the channel has {expected}")]
+    FederationCertificate {
         /// The channel's certificate.
         expected: Digest,
         /// The one named.

@@ -2,8 +2,8 @@
 
 use federation_proto::handshake::certificate_hash;
 use federation_proto::handshake::{
-    HandshakeError, Incompatibility, ResumptionError, SessionClosed, SessionEnd, SessionOpened,
-    SessionResumption, TransportKind, TransportRecord,
+    AnswerError, HandshakeError, Incompatibility, ResumptionError, SessionClosed, SessionEnd,
+    SessionOpened, SessionResumption, TransportKind, TransportRecord,
 };
 use federation_proto::keys::Transport;
 use federation_proto::signing::SignatureError;
@@ -233,7 +233,10 @@ fn a_handshake_whose_parts_do_not_belong_together_is_refused() {
     let other = Handshake::of(&world, 1, 9).hello.hash();
     let refusal = refused(&world, |handshake| handshake.accept.hello_hash = other);
     let expected = Handshake::of(&world, 1, 1).hello.hash();
-    assert_eq!(refusal, HandshakeError::OtherHello { expected, got: other }.into());
+    assert_eq!(
+        refusal,
+        HandshakeError::from(AnswerError::OtherHello { expected, got: other }).into()
+    );
     let refusal = refused(&world, |handshake| {
         handshake.statement.transport.certificate_hashes[0] = other;
     });
@@ -241,7 +244,13 @@ fn a_handshake_whose_parts_do_not_belong_together_is_refused() {
     let refusal = refused(&world, |handshake| {
         handshake.accept.session_id = SessionId::new(other);
     });
-    assert!(matches!(refusal, Refusal::Handshake(HandshakeError::SessionId { .. })), "{refusal}");
+    assert!(
+        matches!(
+            refusal,
+            Refusal::Handshake(HandshakeError::Answer(AnswerError::SessionId { .. }))
+        ),
+        "{refusal}"
+    );
 }
 
 /// Answers a bent hello, so that only its content can be wrong.
