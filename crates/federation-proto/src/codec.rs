@@ -21,7 +21,12 @@ pub trait Canonical: Serialize {
     /// Largest accepted encoding in bytes. Longer input is refused before it is read.
     const MAX_BYTES: usize;
 
-    /// The canonical bytes.
+    /// The canonical bytes. What exceeds [`MAX_BYTES`](Self::MAX_BYTES) is encoded all the same and refused by
+    /// every reader.
+    ///
+    /// # Panics
+    /// Never for the types of this crate. An implementor whose `Serialize` fails, or gives sequences without a
+    /// length, has no canonical bytes.
     fn to_canonical(&self) -> Vec<u8> {
         encode_into(self, postcard::ser_flavors::StdVec::new())
     }
