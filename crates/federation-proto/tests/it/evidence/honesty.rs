@@ -99,7 +99,7 @@ fn convicted(evidence: &Evidence) -> Option<NodeFingerprint> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn an_honest_node_is_never_convicted(
