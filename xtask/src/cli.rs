@@ -12,6 +12,9 @@ use simulator::scenario::MAX_EPOCHS;
 /// Most worker threads; more never helped anybody.
 const MAX_THREADS: u64 = 1024;
 
+/// A day; longer is a job for a machine of its own.
+const MAX_FUZZ_SECONDS: u64 = 86_400;
+
 /// Federated evolution, from one directory: run it, audit it, measure it, test it.
 #[derive(Debug, Parser)]
 #[command(
@@ -37,6 +40,8 @@ pub(crate) enum Command {
     Key(KeyArgs),
     /// Measure an area against its reference, in the same process
     Bench(BenchArgs),
+    /// Feed the decoders what nobody would send, with nightly and cargo-fuzz
+    Fuzz(FuzzArgs),
     /// The test command: everything that must hold before a change lands
     Ci(CiArgs),
 }
@@ -254,6 +259,32 @@ pub(crate) struct BenchArgs {
     /// A table, or one JSON object a line
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
+}
+
+/// Arguments of `fuzz`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Runs every fuzz target of the wire in turn, each for a while, starting from real encodings. \
+        Needs the nightly toolchain and cargo-fuzz, and says so where they are missing. What a target finds \
+        lies in crates/federation-proto/fuzz/artifacts, and the run prints how to repeat it.",
+    after_long_help = "Examples:\n  \
+        cargo xtask fuzz\n  \
+        cargo xtask fuzz --seconds 600 decode\n\n\
+        Exit status: 0 nothing found, 1 a finding or a missing tool, 2 no such target, 130 interrupted."
+)]
+pub(crate) struct FuzzArgs {
+    /// Run only this target
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// How long each target runs
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 30,
+        allow_negative_numbers = true,
+        value_parser = |text: &str| number::<u32>(text, 1..=MAX_FUZZ_SECONDS),
+    )]
+    pub(crate) seconds: u32,
 }
 
 /// Arguments of `ci`.

@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::bench::BenchError;
 use crate::ci::CiError;
+use crate::fuzz::FuzzError;
 use crate::key::KeyError;
 use crate::load::LoadError;
 use crate::publish::PublishError;
@@ -96,6 +97,9 @@ pub(crate) enum Failure {
     /// A measurement failed.
     #[error(transparent)]
     Bench(#[from] BenchError),
+    /// A fuzz target found something, or could not run.
+    #[error(transparent)]
+    Fuzz(#[from] FuzzError),
     /// A stage of the test command failed.
     #[error(transparent)]
     Ci(#[from] CiError),
@@ -123,6 +127,7 @@ impl Failure {
             }
             Self::Key(cause) => cause.exit_code(),
             Self::Bench(cause) => cause.exit_code(),
+            Self::Fuzz(cause) => cause.exit_code(),
             Self::Ci(cause) => cause.exit_code(),
             Self::Trust(_)
             | Self::TrustFile { .. }

@@ -1,10 +1,11 @@
-//! Command line of the workspace: `simulate`, `compliance`, `key`, `bench` and `ci`.
+//! Command line of the workspace: `simulate`, `compliance`, `key`, `bench`, `fuzz` and `ci`.
 //!
 //! ```text
 //! cli ─▶ simulate   ─▶ simulator::FederationSimulator ─▶ publish   (stage, sync, swap)
 //!     ─▶ compliance ─▶ load (read-only, bounded)      ─▶ governance::audit
 //!     ─▶ key        ─▶ key_store                      (create, show, rotate)
 //!     ─▶ bench      ─▶ one table, one JSON object a line
+//!     ─▶ fuzz       ─▶ the fuzz targets in turn, with nightly
 //!     ─▶ ci         ─▶ the stages of the test command
 //! ```
 //!
@@ -18,6 +19,7 @@ mod ci;
 mod cli;
 mod compliance;
 mod failure;
+mod fuzz;
 mod interrupt;
 mod key;
 mod load;
@@ -62,6 +64,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Compliance(args) => compliance::run(args),
         Command::Key(args) => key::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Fuzz(args) => fuzz::run(args),
         Command::Ci(args) => ci::run(args),
     }
 }

@@ -9,15 +9,12 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ed25519_dalek::{Signer as _, SigningKey};
 use federation_proto::codec::Canonical as _;
-use federation_proto::envelope::{Envelope, PayloadKind};
+use federation_proto::envelope::{Envelope, EnvelopeRef, PayloadKind};
 use federation_proto::keys::Identity;
 use federation_proto::{
     Digest, FederatedEpoch, FederationId, Lane, LaneSequence, LedgerBlockId, LogicalTime, Name,
     SecretKey, SessionId, Signed, SigningContext,
 };
-
-/// The form in which an envelope is received.
-type Received<'a> = Envelope;
 
 /// Payload bytes, and their name.
 const PAYLOADS: [(usize, &str); 3] = [(0, "0"), (1 << 10, "1 KiB"), (64 << 10, "64 KiB")];
@@ -76,14 +73,14 @@ fn envelopes(criterion: &mut Criterion) {
         });
         group.bench_function("decode and verify", |b| {
             b.iter(|| {
-                let signed = Signed::<Received<'_>>::from_canonical(black_box(&bytes))
+                let signed = Signed::<EnvelopeRef<'_>>::from_canonical(black_box(&bytes))
                     .expect("canonical bytes");
                 signed.verify(&verifier, &context).expect("a good signature").sequence
             });
         });
         group.bench_function("encode", |b| b.iter(|| black_box(&signed).to_canonical()));
         group.bench_function("decode", |b| {
-            b.iter(|| Signed::<Received<'_>>::from_canonical(black_box(&bytes)).is_ok());
+            b.iter(|| Signed::<EnvelopeRef<'_>>::from_canonical(black_box(&bytes)).is_ok());
         });
         group.finish();
     }

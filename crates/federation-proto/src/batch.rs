@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded;
 use crate::codec::{Canonical, canonical};
 use crate::counters::{LaneSequence, LogicalTime, SequenceNumber};
 use crate::digest::{Digest, HashDomain};
@@ -42,6 +43,7 @@ pub struct Batch {
     /// The primary's clock at proposal, above the parent block's; every expiry is judged by it.
     pub batch_time: LogicalTime,
     /// What is ordered, in this order.
+    #[serde(deserialize_with = "bounded::list::<_, _, { limits::BATCH_ITEMS }>")]
     pub items: Vec<BatchItem>,
 }
 

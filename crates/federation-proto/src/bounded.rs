@@ -1,18 +1,21 @@
-//! Byte strings and texts whose length is limited by their type, wherever they stand in a message.
+//! Byte strings, texts and lists whose length is limited where they stand, however deep in a message.
+//!
+//! The limit of a type is checked on whole messages only. What is nested keeps its size by these.
 
 use core::fmt;
+use core::marker::PhantomData;
 
-use serde::de::Visitor;
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
-/// More bytes than a field allows.
+/// More bytes or elements than a field allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("{length} bytes, the limit of this field is {limit}")]
+#[error("length {length}, the limit of this field is {limit}")]
 pub struct TooLong {
-    /// Bytes given.
+    /// How many came.
     pub length: usize,
-    /// Bytes allowed.
+    /// How many are allowed.
     pub limit: usize,
 }
 
@@ -59,7 +62,8 @@ impl<'de, const MAX: usize> Deserialize<'de> for Bytes<MAX> {
     }
 }
 
-/// A text of at most `MAX` bytes of UTF-8 without control characters, so that it cannot forge a line of a log.
+/// A text of at most `MAX` bytes of UTF-8 without characters that forge a line of a log or turn its reading
+/// around: controls, line and paragraph separators, directional marks [Unicode TR36 §2.5].
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Text<const MAX: usize>(String);
 
@@ -69,8 +73,8 @@ pub enum TextError {
     /// Too long.
     #[error(transparent)]
     TooLong(#[from] TooLong),
-    /// A control character.
-    #[error("control character {0:?} in a text")]
+    /// A control, separator or directional character.
+    #[error("character {0:?} controls how a text is shown")]
     Control(char),
 }
 
@@ -79,7 +83,7 @@ impl<const MAX: usize> Text<MAX> {
     pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
         let text = text.into();
         limited(text.len(), MAX)?;
-        match text.chars().find(|c| c.is_control()) {
+        match text.chars().find(|c| controls_display(*c)) {
             Some(control) => Err(TextError::Control(control)),
             None => Ok(Self(text)),
         }
@@ -89,6 +93,11 @@ impl<const MAX: usize> Text<MAX> {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn controls_display(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
@@ -112,6 +121,37 @@ impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     }
 }
 
+/// Decodes a list of at most `MAX` elements, for `#[serde(deserialize_with)]`: an element may take many times
+/// its encoding in memory, so their number is limited before they are decoded and not after.
+pub(crate) fn list<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Limited<T, const MAX: usize>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Limited<T, MAX> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {MAX} elements")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(element) = elements.next_element()? {
+                if list.len() == MAX {
+                    return Err(A::Error::custom(TooLong { length: MAX + 1, limit: MAX }));
+                }
+                list.push(element);
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_seq(Limited::<T, MAX>(PhantomData))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +173,18 @@ mod tests {
         assert_eq!(Text::<9>::new("a\nb"), Err(TextError::Control('\n')));
         let forged = postcard::to_stdvec("a\nb").expect("text");
         assert!(postcard::from_bytes::<Text<9>>(&forged).is_err());
+        for mark in ['\u{2028}', '\u{202e}', '\u{2067}', '\u{200f}', '\u{7f}', '\u{85}'] {
+            assert_eq!(Text::<9>::new(format!("a{mark}")), Err(TextError::Control(mark)));
+        }
+        assert!(Text::<9>::new("Zürich ∎").is_err(), "eleven bytes");
+        assert!(Text::<12>::new("Zürich ∎").is_ok());
+    }
+
+    #[test]
+    fn a_list_has_its_limit() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Short(#[serde(deserialize_with = "list::<_, _, 2>")] Vec<u8>);
+        assert_eq!(postcard::from_bytes(&[2, 7, 8]), Ok(Short(vec![7, 8])));
+        assert!(postcard::from_bytes::<Short>(&[3, 7, 8, 9]).is_err());
     }
 }

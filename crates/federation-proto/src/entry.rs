@@ -9,6 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded;
 use crate::codec::{Canonical, canonical};
 use crate::counters::{Cycle, FederatedEpoch, Generation};
 use crate::digest::{Digest, HashDomain};
@@ -220,6 +221,7 @@ pub struct ApplySignoff {
     /// Where the statement stands.
     pub pin: LedgerPin,
     /// Note signatures, in increasing order of their keys.
+    #[serde(deserialize_with = "bounded::list::<_, _, { limits::ENDORSEMENTS }>")]
     pub signatures: Vec<Endorsement<GovernanceNote>>,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! An envelope is what authenticates a message end to end: transports and routers see it, and nobody but the
 //! sender can make one. The receiver's order of checks is: size and form ([`Canonical`]), the roster's key for
-//! `node_fingerprint` ([`Signed::verify`]), [`Envelope::check`], the session on the ledger
-//! ([`Envelope::check_session`]), the replay window of its lane.
+//! `node_fingerprint` ([`Signed::verify`]), [`Envelope::check`], [`Envelope::check_route`], the session on the
+//! ledger ([`Envelope::check_session`]), the replay window of its lane.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -65,6 +65,12 @@ impl PayloadKind {
             Self::Approval => limits::APPROVAL,
             Self::LedgerSegment => limits::SEGMENT,
         }
+    }
+
+    /// Largest payload of this kind in a lane: a frame of the lane must hold it with its header.
+    pub const fn max_bytes_in(self, lane: Lane) -> usize {
+        let room = lane.max_frame() - limits::ENVELOPE_HEADER;
+        if room < self.max_bytes() { room } else { self.max_bytes() }
     }
 
     /// Whether this kind may travel in a lane. A bulk transfer must never hold up a vote or a heartbeat.
@@ -158,6 +164,17 @@ pub enum EnvelopeError {
         /// The lane it came in.
         lane: Lane,
     },
+    /// Its origin is not the name of the node that signed it.
+    #[error("envelope says it is from {got}, its signer is {expected}")]
+    WrongOrigin {
+        /// Name of the signer in the roster.
+        expected: Name,
+        /// The one stated.
+        got: Name,
+    },
+    /// It was sent to somebody else: whoever brought it here cannot make it count.
+    #[error("envelope is for {0}")]
+    NotForUs(Name),
     /// Sent in another session than the sender's open one.
     #[error("envelope of session {got}, the sender's open session is {expected}")]
     OtherSession {
@@ -204,12 +221,25 @@ impl<P: AsRef<[u8]>> Envelope<P> {
         if self.version != Envelope::VERSION {
             return Err(EnvelopeError::Version { got: self.version });
         }
-        let (length, limit) = (self.payload.as_ref().len(), kind.max_bytes());
+        let (length, limit) = (self.payload.as_ref().len(), kind.max_bytes_in(lane));
         if length > limit {
             return Err(EnvelopeError::PayloadTooLarge { kind, length, limit });
         }
         if !kind.travels_in(lane) {
             return Err(EnvelopeError::WrongLane { kind, lane });
+        }
+        Ok(())
+    }
+
+    /// Checks from whom and to whom: `signer` is the roster's name of the key that signed it, `receivers` are the
+    /// receiver's own name and its groups. Positions count in a session's lane over all receivers.
+    pub fn check_route(&self, signer: &Name, receivers: &[&str]) -> Result<(), EnvelopeError> {
+        if self.origin != *signer {
+            let (expected, got) = (signer.clone(), self.origin.clone());
+            return Err(EnvelopeError::WrongOrigin { expected, got });
+        }
+        if !receivers.contains(&self.target.as_str()) {
+            return Err(EnvelopeError::NotForUs(self.target.clone()));
         }
         Ok(())
     }

@@ -8,13 +8,14 @@ use thiserror::Error;
 use crate::batch::Request;
 use crate::bounded::Bytes;
 use crate::codec::{Canonical, CodecError, canonical};
+use crate::counters::{Cycle, Generation};
 use crate::digest::Digest;
 use crate::entry::{DiscardReason, LedgerEntry, UpdateRef};
 use crate::genesis::Roster;
 use crate::heartbeat::Heartbeat;
-use crate::keys::{Identity, NodeFingerprint, VerifyingKey};
+use crate::keys::{Identity, NodeFingerprint};
 use crate::limits;
-use crate::signing::{SignatureError, Signed, SigningContext};
+use crate::signing::{SignatureError, Signed, SignedBody, SigningContext};
 use crate::update::UpdateCommitment;
 
 /// The canonical bytes of a `Signed<Request>` that carries an update commitment. They stay bytes here: a
@@ -24,14 +25,14 @@ pub type RequestBytes = Bytes<{ 2 * limits::COMMITMENT }>;
 /// What proves that a node misbehaved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Evidence {
-    /// Two commitments of one (node, generation, cycle) to different updates, each in its signed request.
+    /// Two different commitments of one (node, generation, cycle), each in its signed request.
     ConflictingCommitments {
         /// One.
         first: RequestBytes,
         /// The other.
         second: RequestBytes,
     },
-    /// Two heartbeats with one ledger size and two roots.
+    /// Two heartbeats with one ledger size and two roots, or two states.
     ConflictingHeartbeats {
         /// One.
         first: Signed<Heartbeat>,
@@ -78,49 +79,94 @@ pub enum EvidenceError {
     /// No certified root is known for this size.
     #[error("no certified root is known for size {0}")]
     UnknownSize(u64),
+    /// It convicts somebody else than the quarantine names.
+    #[error("quarantine of {named}, the evidence convicts {convicted}")]
+    OtherNode {
+        /// Who is to be stopped.
+        named: NodeFingerprint,
+        /// Who did it.
+        convicted: NodeFingerprint,
+    },
     /// Other crates judge this kind.
     #[error("this kind is judged by {0}")]
     JudgedElsewhere(&'static str),
 }
 
+/// A proven misdeed: of whom, and which. Two pieces of evidence for one misdeed give equal convictions, so nobody
+/// is tried twice for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Conviction {
+    /// Who.
+    pub node_fingerprint: NodeFingerprint,
+    /// What.
+    pub offence: Offence,
+}
+
+/// What a node did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Offence {
+    /// Two different commitments in one cycle.
+    Equivocation {
+        /// Generation of both.
+        generation: Generation,
+        /// Cycle of both.
+        cycle: Cycle,
+    },
+    /// A ledger, or the state after it, that is not the others' or not its own of a moment ago.
+    Divergence {
+        /// Size of the ledger.
+        size: u64,
+    },
+}
+
+/// A configuration that was in force, with what signatures under it are bound to. The two statements of one
+/// offence may stand on either side of a border, so evidence is judged under all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct InForce<'a> {
+    /// Its members.
+    pub roster: &'a Roster,
+    /// What its signatures are bound to.
+    pub context: SigningContext,
+}
+
 impl Evidence {
-    /// The node that the evidence convicts. `certified_root` gives the certified root of a ledger size.
+    /// What the evidence proves. `certified_root` gives the certified root of a ledger size.
     pub fn verify(
         &self,
-        roster: &Roster,
-        context: &SigningContext,
+        in_force: &[InForce<'_>],
         certified_root: impl Fn(u64) -> Option<Digest>,
-    ) -> Result<NodeFingerprint, EvidenceError> {
+    ) -> Result<Conviction, EvidenceError> {
         match self {
             Self::ConflictingCommitments { first, second } => {
-                let first = commitment(first, "one", roster, context)?;
-                let second = commitment(second, "two", roster, context)?;
+                let first = commitment(first, "one", in_force)?;
+                let second = commitment(second, "two", in_force)?;
+                let (generation, cycle) = (first.generation, first.cycle);
                 let one_cycle = first.node_fingerprint == second.node_fingerprint
-                    && (first.generation, first.cycle) == (second.generation, second.cycle);
-                if one_cycle && first.update_hash != second.update_hash {
-                    Ok(first.node_fingerprint)
-                } else {
-                    Err(EvidenceError::NoConflict)
+                    && (generation, cycle) == (second.generation, second.cycle);
+                // All that a site says of an update, not its hash alone: another base under the same hash
+                // forks the site's chain of updates too.
+                if !one_cycle || first.statement_hash() == second.statement_hash() {
+                    return Err(EvidenceError::NoConflict);
                 }
+                let offence = Offence::Equivocation { generation, cycle };
+                Ok(Conviction { node_fingerprint: first.node_fingerprint, offence })
             }
             Self::ConflictingHeartbeats { first, second } => {
-                let first = heartbeat(first, roster, context)?;
-                let second = heartbeat(second, roster, context)?;
-                if first.contradicts(&second) {
-                    Ok(first.node_fingerprint)
-                } else {
-                    Err(EvidenceError::NoConflict)
+                let first = heartbeat(first, in_force)?;
+                let second = heartbeat(second, in_force)?;
+                if !first.contradicts(&second) {
+                    return Err(EvidenceError::NoConflict);
                 }
+                Ok(diverged(&first))
             }
             Self::DivergentHeartbeat(signed) => {
-                let heartbeat = heartbeat(signed, roster, context)?;
+                let heartbeat = heartbeat(signed, in_force)?;
                 let size = heartbeat.ledger.size;
                 let root = certified_root(size).ok_or(EvidenceError::UnknownSize(size))?;
                 if heartbeat.ledger.root == root {
-                    Err(EvidenceError::NoConflict)
-                } else {
-                    Ok(heartbeat.node_fingerprint)
+                    return Err(EvidenceError::NoConflict);
                 }
+                Ok(diverged(&heartbeat))
             }
             Self::InvalidUpdate { .. } => Err(EvidenceError::JudgedElsewhere("meta-core")),
             Self::ConflictingVotes(_) => Err(EvidenceError::JudgedElsewhere("consensus-pbft")),
@@ -128,31 +174,42 @@ impl Evidence {
     }
 }
 
-fn identity<'r>(
-    roster: &'r Roster,
+fn diverged(heartbeat: &Heartbeat) -> Conviction {
+    let offence = Offence::Divergence { size: heartbeat.ledger.size };
+    Conviction { node_fingerprint: heartbeat.node_fingerprint, offence }
+}
+
+/// The statement, if its claimed author signed it under some configuration in which it was a member.
+fn authentic<T: SignedBody<Role = Identity> + Clone>(
+    signed: &Signed<T>,
     node: &NodeFingerprint,
-) -> Result<&'r VerifyingKey<Identity>, EvidenceError> {
-    roster.identity(node).ok_or(EvidenceError::UnknownNode(*node))
+    in_force: &[InForce<'_>],
+) -> Result<T, EvidenceError> {
+    let mut refusal = EvidenceError::UnknownNode(*node);
+    for InForce { roster, context } in in_force {
+        let Some(key) = roster.identity(node) else { continue };
+        match signed.clone().verify(key, context) {
+            Ok(verified) => return Ok(verified.into_body()),
+            Err(cause) => refusal = cause.into(),
+        }
+    }
+    Err(refusal)
 }
 
 fn heartbeat(
     signed: &Signed<Heartbeat>,
-    roster: &Roster,
-    context: &SigningContext,
+    in_force: &[InForce<'_>],
 ) -> Result<Heartbeat, EvidenceError> {
-    let key = identity(roster, &signed.claimed().node_fingerprint)?;
-    Ok(signed.clone().verify(key, context)?.into_body())
+    authentic(signed, &signed.claimed().node_fingerprint, in_force)
 }
 
 fn commitment(
     bytes: &RequestBytes,
     which: &'static str,
-    roster: &Roster,
-    context: &SigningContext,
+    in_force: &[InForce<'_>],
 ) -> Result<UpdateCommitment, EvidenceError> {
     let signed = Signed::<Request>::from_canonical(bytes.as_slice())?;
-    let key = identity(roster, &signed.claimed().node_fingerprint)?;
-    let request = signed.verify(key, context)?.into_body();
+    let request = authentic(&signed, &signed.claimed().node_fingerprint, in_force)?;
     match request.entry {
         LedgerEntry::UpdateCommitment(commitment)
             if commitment.node_fingerprint == request.node_fingerprint =>

@@ -5,6 +5,7 @@ mod roster;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::{self, Text};
 use crate::codec::{Canonical, canonical};
 use crate::counters::FederatedEpoch;
 use crate::digest::{Digest, HashDomain};
@@ -140,14 +141,19 @@ pub struct Configuration {
     /// Successive configurations count up by exactly one.
     pub number: u32,
     /// The committee, in replica order.
+    #[serde(deserialize_with = "bounded::list::<_, _, { limits::VALIDATORS }>")]
     pub validators: Vec<ValidatorRecord>,
     /// Sites that may join.
+    #[serde(deserialize_with = "bounded::list::<_, _, { limits::PARTICIPANTS }>")]
     pub participants: Vec<ParticipantRecord>,
     /// The governors.
+    #[serde(deserialize_with = "bounded::list::<_, _, { limits::ENDORSEMENTS }>")]
     pub governors: Vec<GovernorRecord>,
     /// Witnesses of the ledger.
+    #[serde(deserialize_with = "bounded::list::<_, _, { limits::ENDORSEMENTS }>")]
     pub witnesses: Vec<WitnessRecord>,
     /// Readers of encrypted payloads beside the validators.
+    #[serde(deserialize_with = "bounded::list::<_, _, { limits::RECIPIENTS }>")]
     pub readers: Vec<ReaderRecord>,
     /// How many governors must agree.
     pub thresholds: Thresholds,
@@ -165,7 +171,7 @@ pub struct Genesis {
     /// Live or synthetic.
     pub kind: FederationKind,
     /// What distinguishes this federation from another with the same roster (for a synthetic one: scenario and seed).
-    pub instance: String,
+    pub instance: Text<{ limits::INSTANCE }>,
     /// C2SP origin of the ledger's checkpoints.
     pub log_origin: Name,
     /// Digest of the genome schema.

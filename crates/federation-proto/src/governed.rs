@@ -6,11 +6,11 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::bounded::{Bytes, Text};
+use crate::bounded::{self, Bytes, Text};
 use crate::codec::{Canonical, canonical};
 use crate::counters::{FederatedEpoch, Generation, Height};
 use crate::digest::{Digest, HashDomain};
-use crate::evidence::Evidence;
+use crate::evidence::{Conviction, Evidence, EvidenceError, InForce};
 use crate::genesis::{Configuration, Roster, RosterError};
 use crate::handshake::SoftwareVersion;
 use crate::ids::LedgerBlockId;
@@ -133,6 +133,7 @@ pub struct RosterChanged {
     /// The change, endorsed by the governors it replaces.
     pub outgoing: Endorsed<RosterChange>,
     /// Endorsements of the governors it puts in place, in increasing order of their keys.
+    #[serde(deserialize_with = "bounded::list::<_, _, { limits::ENDORSEMENTS }>")]
     pub incoming: Vec<Endorsement<Document>>,
 }
 
@@ -190,6 +191,14 @@ pub enum SuccessionError {
         /// The one named.
         got: Digest,
     },
+    /// The caller judges under the context of another configuration.
+    #[error("judged under configuration {got}, in force is {expected}")]
+    Context {
+        /// Digest of the configuration in force.
+        expected: Digest,
+        /// Digest in the context.
+        got: Digest,
+    },
     /// The new configuration's number is not one above.
     #[error("configuration number {got}, next is {expected}")]
     Number {
@@ -218,8 +227,12 @@ fn next_number(current: &Configuration) -> Result<u32, SuccessionError> {
     current.number.checked_add(1).ok_or(SuccessionError::Exhausted(current.number))
 }
 
-fn follows(current: &Roster, got: Digest) -> Result<(), SuccessionError> {
+/// Whether a change follows the configuration in force, and is judged under its context and no other.
+fn follows(current: &Roster, context: &SigningContext, got: Digest) -> Result<(), SuccessionError> {
     let expected = current.digest();
+    if context.config_digest != expected {
+        return Err(SuccessionError::Context { expected, got: context.config_digest });
+    }
     if got == expected { Ok(()) } else { Err(SuccessionError::Previous { expected, got }) }
 }
 
@@ -238,13 +251,13 @@ fn endorsed<T: SignedBody<Role = Document>>(
 
 impl RosterChanged {
     /// The roster that takes over, if both sides' thresholds signed, under the context of the roster in force.
-    pub fn verify(
+    pub fn succeed(
         &self,
         current: &Roster,
         context: &SigningContext,
     ) -> Result<Roster, SuccessionError> {
         let change = self.outgoing.claimed();
-        follows(current, change.previous)?;
+        follows(current, context, change.previous)?;
         let (expected, got) = (next_number(current.configuration())?, change.configuration.number);
         if got != expected {
             return Err(SuccessionError::Number { expected, got });
@@ -265,7 +278,7 @@ impl Endorsed<PolicyChange> {
         context: &SigningContext,
     ) -> Result<Roster, SuccessionError> {
         let change = self.claimed();
-        follows(current, change.previous)?;
+        follows(current, context, change.previous)?;
         endorsed("governors", self, current, context)?;
         let configuration = Configuration {
             number: next_number(current.configuration())?,
@@ -277,6 +290,20 @@ impl Endorsed<PolicyChange> {
 }
 
 impl QuarantineOpened {
+    /// What the evidence proves, if it is of the node that is to be stopped.
+    pub fn verify(
+        &self,
+        in_force: &[InForce<'_>],
+        certified_root: impl Fn(u64) -> Option<Digest>,
+    ) -> Result<Conviction, EvidenceError> {
+        let conviction = self.evidence.verify(in_force, certified_root)?;
+        let (named, convicted) = (self.node_fingerprint, conviction.node_fingerprint);
+        if named != convicted {
+            return Err(EvidenceError::OtherNode { named, convicted });
+        }
+        Ok(conviction)
+    }
+
     /// The digest a review names.
     pub fn hash(&self) -> Digest {
         Digest::of(HashDomain::Quarantine, &self.to_canonical())

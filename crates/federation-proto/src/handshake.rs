@@ -26,7 +26,7 @@ mod version;
 pub use accept::{AcceptTerms, FederationAccept};
 pub use admission::AdmissionRules;
 pub use attestation::{Attestation, AttestationDemand, AttestationLevel};
-pub use desk::{AdmissionDesk, DeskView, HelloRefusal};
+pub use desk::{AdmissionDesk, DeskView, HelloChannel, HelloRefusal};
 pub use hello::{ChannelBinding, FederationHello};
 pub use negotiation::{
     FederationRefusal, Incompatibility, IncompatibilityReport, Negotiated, Requirements,

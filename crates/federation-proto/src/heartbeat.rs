@@ -49,11 +49,11 @@ impl SignedBody for Heartbeat {
 }
 
 impl Heartbeat {
-    /// Whether the two cannot both be true: one node, one ledger size, two roots. Another size proves nothing
-    /// by itself: who is behind or ahead does not diverge.
+    /// Whether the two cannot both be true: one node, one ledger size, two roots or two states after them.
+    /// Another size proves nothing by itself: who is behind or ahead does not diverge.
     pub fn contradicts(&self, other: &Self) -> bool {
         self.node_fingerprint == other.node_fingerprint
             && self.ledger.size == other.ledger.size
-            && self.ledger.root != other.ledger.root
+            && (self.ledger.root, self.state_hash) != (other.ledger.root, other.state_hash)
     }
 }

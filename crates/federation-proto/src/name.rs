@@ -8,7 +8,8 @@ use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
-/// A name of 1 to 64 characters out of `a–z 0–9 . _ -`: safe in paths, notes, tables and logs.
+/// A name of 1 to 64 characters out of `a–z 0–9 . _ -`, the first a letter or digit: safe as one component of a
+/// path, as an argument, in notes, tables and logs.
 ///
 /// It is stored inline, so that reading a message with names allocates nothing for them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -20,6 +21,9 @@ pub enum NameError {
     /// Empty or longer than 64 characters.
     #[error("a name has 1 to 64 characters, got {0}")]
     Length(usize),
+    /// It begins like an option or a hidden or parent directory.
+    #[error("a name begins with a-z or 0-9, got {0:?}")]
+    First(char),
     /// A character outside the allowed set.
     #[error("a name has only a-z, 0-9, '.', '_' and '-', got {0:?}")]
     Character(char),
@@ -37,8 +41,11 @@ impl Name {
         }
         let inline = ArrayString::from(text).map_err(|_| NameError::Length(text.len()))?;
         let allowed = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(*c);
-        match text.chars().find(|c| !allowed(c)) {
-            Some(c) => Err(NameError::Character(c)),
+        if let Some(c) = text.chars().find(|c| !allowed(c)) {
+            return Err(NameError::Character(c));
+        }
+        match text.chars().next().filter(|c| !c.is_ascii_alphanumeric()) {
+            Some(c) => Err(NameError::First(c)),
             None => Ok(Self(inline)),
         }
     }
@@ -57,7 +64,7 @@ impl<'de> Deserialize<'de> for Name {
             type Value = Name;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name of 1 to 64 characters a-z, 0-9, '.', '_' and '-'")
+                f.write_str("a name of 1 to 64 characters a-z, 0-9, '.', '_' and '-', beginning with a-z or 0-9")
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Name, E> {
@@ -94,5 +101,9 @@ mod tests {
         assert_eq!(Name::new("x".repeat(65)), Err(NameError::Length(65)));
         assert_eq!(Name::new("a/b"), Err(NameError::Character('/')));
         assert_eq!(Name::new("A"), Err(NameError::Character('A')));
+        for (text, first) in [("..", '.'), (".hidden", '.'), ("-rf", '-'), ("_", '_')] {
+            assert_eq!(Name::new(text), Err(NameError::First(first)), "{text}");
+        }
+        assert!(Name::new("0.1-rc_2").is_ok());
     }
 }

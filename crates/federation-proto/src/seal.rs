@@ -38,6 +38,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::bounded;
 use crate::codec::canonical;
 use crate::digest::{Digest, HashDomain};
 use crate::keys::{CheckedEncryptionKey, DecryptionKey, EncryptionKey};
@@ -50,6 +51,7 @@ pub use binding::SealBinding;
 /// least one and at most [`limits::RECIPIENTS`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed {
+    #[serde(deserialize_with = "bounded::list::<_, _, { limits::RECIPIENTS }>")]
     wrapped_keys: Vec<WrappedKey>,
     /// Encrypted payload ‖ tag.
     #[serde(with = "serde_bytes")]
@@ -74,7 +76,7 @@ pub struct WrappedKey {
 pub struct ContentKey(Zeroizing<[u8; 32]>);
 
 /// An opened payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Opened {
     /// What was sealed.
     pub plaintext: Vec<u8>,
@@ -258,6 +260,12 @@ impl ContentKey {
     /// The bytes, to disclose them.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Opened({} bytes)", self.plaintext.len())
     }
 }
 

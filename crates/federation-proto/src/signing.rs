@@ -14,10 +14,12 @@ use core::ops::Deref;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::bounded;
 use crate::codec::Canonical;
 use crate::digest::Digest;
 use crate::ids::FederationId;
 use crate::keys::{KeyRole, PublicKey, SecretKey, Signature, VerifyingKey};
+use crate::limits;
 
 /// The registry of signing domains. A number is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,6 +264,7 @@ pub struct Endorsement<R: KeyRole> {
 #[serde(bound = "T: Serialize + serde::de::DeserializeOwned")]
 pub struct Endorsed<T: SignedBody> {
     body: T,
+    #[serde(deserialize_with = "bounded::list::<_, _, { limits::ENDORSEMENTS }>")]
     endorsements: Vec<Endorsement<T::Role>>,
 }
 

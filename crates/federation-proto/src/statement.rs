@@ -40,7 +40,7 @@ pub struct KeyRotation<R> {
     pub new_key: PublicKey<R>,
     /// First epoch in which the new key counts and the old one does not.
     pub from_epoch: FederatedEpoch,
-    /// Counts the rotations of this holder and role, so that an old one cannot be shown again.
+    /// Counts the rotations of this holder and role from 1, so that an old one cannot be shown again.
     pub number: RotationNumber,
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bounded::Bytes;
+use crate::bounded::{self, Bytes};
 use crate::codec::{Canonical, canonical};
 use crate::counters::{Cycle, FederatedEpoch, Generation};
 use crate::digest::{Digest, HashDomain};
@@ -125,6 +125,7 @@ pub struct UpdateCommitment {
     /// Hash of the proof slot.
     pub proof_hash: Digest,
     /// Storage receipts of q distinct validators, in increasing order of their identities.
+    #[serde(deserialize_with = "bounded::list::<_, _, { limits::VALIDATORS }>")]
     pub receipts: Vec<Signed<BlobReceipt>>,
 }
 

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use federation_proto::codec::Canonical as _;
-use federation_proto::envelope::{Envelope, PayloadKind};
+use federation_proto::envelope::{Envelope, EnvelopeRef, PayloadKind};
 use federation_proto::keys::{Identity, VerifyingKey};
 use federation_proto::{
     Digest, FederatedEpoch, FederationId, Lane, LaneSequence, LedgerBlockId, LogicalTime, Name,
@@ -17,9 +17,6 @@ use federation_proto::{
 
 use super::rounds::{self, Operation, repeated};
 use super::{BarOf, BenchError, Reference, Row};
-
-/// The form in which an envelope is received.
-type Received<'a> = Envelope;
 
 /// Payload bytes, their name, and the bar for sign, and for decode and verify, by the primitive.
 const PAYLOADS: [(usize, &str, Option<f64>); 3] =
@@ -77,7 +74,7 @@ impl Subject {
         let signed = Signed::sign(envelope, &key, &context);
         let bytes = signed.to_canonical();
         // What is measured must work, or it is fast for a wrong reason.
-        let received = Signed::<Received<'_>>::from_canonical(&bytes);
+        let received = Signed::<EnvelopeRef<'_>>::from_canonical(&bytes);
         let received = received.map_err(|cause| refused(&cause))?;
         received.verify(&verifier, &context).map_err(|cause| refused(&cause))?;
         if !verifier.verify_raw(&message, &signature) {
@@ -125,7 +122,7 @@ impl Subject {
 
     /// In the order in which [`rows`](Self::rows) reads their times; each primitive beside what rests on it.
     fn operations(&self) -> [Operation<'_>; 6] {
-        let receive = || Signed::<Received<'_>>::from_canonical(black_box(&self.bytes));
+        let receive = || Signed::<EnvelopeRef<'_>>::from_canonical(black_box(&self.bytes));
         [
             Box::new(repeated(|| self.key.sign_raw(black_box(&self.message)))),
             Box::new(|repetitions| {

@@ -49,7 +49,8 @@ fn fmt() -> Result<(), StageError> {
 }
 
 fn clippy() -> Result<(), StageError> {
-    check(cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    let chosen = ["--workspace", "--all-targets", "--all-features"];
+    check(cargo(&[&["clippy"], &chosen[..], &["--", "-D", "warnings"]].concat()))
 }
 
 fn laws() -> Result<(), StageError> {
@@ -60,11 +61,11 @@ fn laws() -> Result<(), StageError> {
 }
 
 fn test() -> Result<(), StageError> {
-    check(cargo(&["test", "--workspace"]))
+    check(cargo(&["test", "--workspace", "--all-features"]))
 }
 
 fn docs() -> Result<(), StageError> {
-    let mut command = cargo(&["doc", "--workspace", "--no-deps"]);
+    let mut command = cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
     command.env("RUSTDOCFLAGS", "-D warnings");
     check(command)
 }

@@ -22,7 +22,7 @@ fn row_ids() -> Vec<String> {
 }
 
 /// The commands of `cargo xtask`.
-const XTASKS: [&str; 5] = ["simulate", "compliance", "key", "bench", "ci"];
+const XTASKS: [&str; 6] = ["simulate", "compliance", "key", "bench", "fuzz", "ci"];
 
 /// Nothing stands in this cell.
 const NONE: &str = "–";

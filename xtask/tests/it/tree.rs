@@ -11,6 +11,9 @@ pub(crate) fn root() -> PathBuf {
         .to_path_buf()
 }
 
+/// What fuzzing leaves beside its sources, as `.gitignore` names it.
+const FUZZ_OUTPUTS: [&str; 4] = ["target", "corpus", "artifacts", "coverage"];
+
 /// Every file but build outputs and version control, relative to the root, with `/` between the parts, sorted.
 pub(crate) fn files() -> Vec<String> {
     let root = root();
@@ -21,7 +24,9 @@ pub(crate) fn files() -> Vec<String> {
             let entry = entry.expect("a readable entry");
             let path = entry.path();
             let name = entry.file_name();
-            if name == ".git" || (name == "target" && directory == root) {
+            let is_fuzzed =
+                directory.ends_with("fuzz") && FUZZ_OUTPUTS.iter().any(|output| name == **output);
+            if name == ".git" || (name == "target" && directory == root) || is_fuzzed {
                 continue;
             }
             let kind = entry.file_type().expect("a known file type");

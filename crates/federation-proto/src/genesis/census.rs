@@ -65,6 +65,14 @@ pub enum RosterError {
         /// Distinct governing organisations.
         organisations: usize,
     },
+    /// More keys than a payload can be sealed for.
+    #[error("{got} validators and readers, a payload is sealed for at most {limit}")]
+    TooManyReaders {
+        /// Validators and readers.
+        got: usize,
+        /// Keys allowed.
+        limit: usize,
+    },
     /// Too few validators for Byzantine agreement.
     #[error(
         "{0} validators: PBFT needs at least 4 (proof of authority comes with the consensus work)"

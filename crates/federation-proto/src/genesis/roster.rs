@@ -13,6 +13,7 @@ use crate::keys::{
     Admission, Artifact, CheckedEncryptionKey, Consensus, Cosigner, Document, GovernanceNote,
     Identity, LogCheckpoint, NodeFingerprint, SignatureMemo, VerifyingKey,
 };
+use crate::limits;
 use crate::quorum;
 
 /// A validator with checked keys.
@@ -92,6 +93,10 @@ impl Configuration {
         let Mandate { first_epoch: first, last_epoch: last } = self.mandate;
         if first > last {
             return Err(RosterError::Mandate { first, last });
+        }
+        let (got, limit) = (self.validators.len() + self.readers.len(), limits::RECIPIENTS);
+        if got > limit {
+            return Err(RosterError::TooManyReaders { got, limit });
         }
         let mut census = Census::default();
         let validators = census.each(&self.validators, Census::validator)?;

@@ -6,6 +6,7 @@ use super::attestation::AttestationLevel;
 use super::hello::FederationHello;
 use super::negotiation::Negotiated;
 use super::version::Capability;
+use crate::bounded;
 use crate::codec::{Canonical, canonical};
 use crate::counters::FederatedEpoch;
 use crate::digest::{Digest, HashDomain};
@@ -28,6 +29,7 @@ pub struct FederationAccept {
     /// The wire format of the session.
     pub wire_version: u8,
     /// Capabilities of the session, in strictly increasing order of names.
+    #[serde(deserialize_with = "bounded::list::<_, _, { limits::CAPABILITIES }>")]
     pub capabilities: Vec<Capability>,
     /// What governance found proven about the node's machine.
     pub attested: AttestationLevel,

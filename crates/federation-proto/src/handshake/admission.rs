@@ -2,9 +2,10 @@
 
 use super::negotiation::{Negotiated, Requirements};
 use super::session::{HandshakeError, SessionOpened};
+use super::transport::TransportKind;
 use crate::counters::FederatedEpoch;
 use crate::digest::Digest;
-use crate::genesis::Roster;
+use crate::genesis::{Mandate, Roster};
 use crate::signing::SigningContext;
 
 /// Under which rules a session is opened.
@@ -18,11 +19,23 @@ pub struct AdmissionRules<'a> {
     pub requirements: Requirements<'a>,
     /// The policy in force.
     pub policy_hash: Digest,
-    /// Epochs a session lasts.
+    /// Channels that a session may have: in process in a synthetic federation, networks in a live one.
+    pub transports: &'a [TransportKind],
+    /// Epochs that a session lasts beyond the one in which it is accepted.
     pub session_epochs: u64,
 }
 
 impl AdmissionRules<'_> {
+    /// Whether the standing mandate lets governance accept in `epoch`. Who joins in one epoch contributes to the
+    /// next at the earliest, so the epoch before the mandate's first counts too.
+    pub fn check_mandate(&self, epoch: FederatedEpoch) -> Result<(), HandshakeError> {
+        let Mandate { first_epoch: first, last_epoch: last } = self.roster.configuration().mandate;
+        if epoch.next() < first || epoch > last {
+            return Err(HandshakeError::Mandate { first, last, got: epoch });
+        }
+        Ok(())
+    }
+
     /// Last epoch of a session accepted in `epoch`: the policy's term, cut at the end of the mandate.
     pub fn expiry(&self, epoch: FederatedEpoch) -> FederatedEpoch {
         let last = self.roster.configuration().mandate.last_epoch;
@@ -31,8 +44,8 @@ impl AdmissionRules<'_> {
 }
 
 impl SessionOpened {
-    /// Checks everything about a session but that it is new, which only the ledger knows: the roster, all
-    /// three signatures, the binding, the negotiation, policy, epochs and the channel.
+    /// Checks everything about a session but that it follows the node's last one, which only the ledger knows:
+    /// the roster, all three signatures, the binding, the negotiation, policy, mandate, epochs and the channel.
     pub fn verify(
         &self,
         rules: &AdmissionRules<'_>,
@@ -48,6 +61,14 @@ impl SessionOpened {
         self.check_binding()?;
         if accept.epoch > current {
             return Err(HandshakeError::FutureEpoch { current, got: accept.epoch });
+        }
+        if current.get() - accept.epoch.get() > 1 {
+            return Err(HandshakeError::StaleAccept { current, got: accept.epoch });
+        }
+        rules.check_mandate(accept.epoch)?;
+        let kind = self.statement.claimed().transport.kind;
+        if !rules.transports.contains(&kind) {
+            return Err(HandshakeError::TransportKind { got: kind });
         }
         // Judged as of the accept: the border may pass before the entry is ordered.
         let negotiated = rules.requirements.negotiate(&hello, accept.epoch, accept.attested)?;

@@ -10,7 +10,7 @@ use crate::limits;
 
 /// What a node offers as evidence about its machine. Its hello's
 /// [`attestation_binding`](super::FederationHello::attestation_binding) stands in the quote's report data, so
-/// that a quote is good for one hello.
+/// that a quote is worthless in another hello.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Attestation {
     /// None.
@@ -23,8 +23,8 @@ pub enum Attestation {
     SevSnpReport(Bytes<{ limits::QUOTE }>),
 }
 
-/// How much a piece of evidence can prove.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// What a piece of evidence can prove. Quotes of two makers are different things, not more and less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttestationLevel {
     /// Nothing.

@@ -8,12 +8,13 @@ use thiserror::Error;
 use super::accept::{AcceptTerms, FederationAccept};
 use super::admission::AdmissionRules;
 use super::attestation::AttestationLevel;
-use super::hello::FederationHello;
+use super::hello::{ChannelBinding, FederationHello};
 use super::negotiation::{FederationRefusal, IncompatibilityReport};
+use super::session::HandshakeError;
 use super::transport::certificate_hash;
 use crate::counters::FederatedEpoch;
 use crate::digest::Digest;
-use crate::keys::{Admission, NodeFingerprint, SecretKey};
+use crate::keys::{Admission, NodeFingerprint, PublicKey, SecretKey, Transport};
 use crate::signing::{Endorsed, SignatureError, Signed};
 
 /// Hellos that a desk answers one node around one epoch.
@@ -28,8 +29,24 @@ pub struct DeskView<'a> {
     pub epoch: FederatedEpoch,
     /// The certificate of the federation's end of the channel.
     pub federation_certificate: Digest,
+    /// The channel that the hello came in.
+    pub channel: HelloChannel,
     /// What the caller itself verified about the node's machine.
     pub proven: AttestationLevel,
+}
+
+/// What a desk's own end of the channel knows about the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HelloChannel {
+    /// Relayed or in process: only signatures say who speaks. A hello bound to a channel does not come this way.
+    Relayed,
+    /// A direct connection with mutual TLS.
+    Direct {
+        /// Key of the peer's certificate.
+        tls_public_key: PublicKey<Transport>,
+        /// Keying material exported from TLS, if the channel has an exporter.
+        exporter: Option<[u8; 32]>,
+    },
 }
 
 /// A desk's memory: which hellos it answered, so that a nonce is good for one hello.
@@ -72,6 +89,17 @@ pub enum HelloRefusal {
         /// The current epoch.
         epoch: FederatedEpoch,
     },
+    /// It was said in another channel: relayed by somebody in between.
+    #[error("hello of node {node} is bound to another channel by its {what}")]
+    OtherChannel {
+        /// The node.
+        node: NodeFingerprint,
+        /// What differs.
+        what: &'static str,
+    },
+    /// No desk may accept now.
+    #[error(transparent)]
+    Mandate(HandshakeError),
     /// They cannot work together; the signed refusal goes to the node.
     #[error("{}", .0.claimed().report)]
     Incompatible(Box<Signed<FederationRefusal>>),
@@ -92,6 +120,8 @@ impl AdmissionDesk {
         let node = hello.claimed().node_fingerprint;
         let participant = rules.roster.participant(&node).ok_or(HelloRefusal::UnknownNode(node))?;
         let hello = hello.verify(&participant.identity, rules.context)?;
+        rules.check_mandate(*epoch).map_err(HelloRefusal::Mandate)?;
+        view.channel.check(&hello)?;
         self.remember(&hello, *epoch)?;
         let negotiated = rules
             .requirements
@@ -148,6 +178,27 @@ impl AdmissionDesk {
                 Ok(())
             }
         }
+    }
+}
+
+impl HelloChannel {
+    fn check(&self, hello: &FederationHello) -> Result<(), HelloRefusal> {
+        let (key, exported) = match self {
+            Self::Relayed => (None, None),
+            Self::Direct { tls_public_key, exporter } => (Some(tls_public_key), *exporter),
+        };
+        let node = hello.node_fingerprint;
+        if key.is_some_and(|key| *key != hello.tls_public_key) {
+            return Err(HelloRefusal::OtherChannel { node, what: "certificate key" });
+        }
+        let bound = match hello.channel_binding {
+            ChannelBinding::None => None,
+            ChannelBinding::TlsExporter(material) => Some(material),
+        };
+        if bound != exported {
+            return Err(HelloRefusal::OtherChannel { node, what: "exporter" });
+        }
+        Ok(())
     }
 }
 

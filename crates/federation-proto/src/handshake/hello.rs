@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::attestation::Attestation;
 use super::version::{Capability, SoftwareVersion, WireVersions};
+use crate::bounded;
 use crate::codec::{Canonical, canonical};
 use crate::counters::FederatedEpoch;
 use crate::digest::{Digest, HashDomain};
-use crate::ids::FederationId;
+use crate::ids::{FederationId, SessionId};
 use crate::keys::{Identity, NodeFingerprint, PublicKey, Transport};
 use crate::limits;
 use crate::signing::{Domain, Signed, SignedBody};
@@ -33,9 +34,13 @@ pub struct FederationHello {
     /// Wire formats it reads and writes.
     pub wire_versions: WireVersions,
     /// What it can do, in strictly increasing order of names.
+    #[serde(deserialize_with = "bounded::list::<_, _, { limits::CAPABILITIES }>")]
     pub supported_capabilities: Vec<Capability>,
     /// The epoch it believes the federation is in. A hello is answered only around that epoch.
     pub federated_epoch: FederatedEpoch,
+    /// The node's last session on the ledger, zeros before its first. The ledger opens a session only after the
+    /// one it names, so a handshake that somebody withheld opens nothing once another was opened.
+    pub previous_session: SessionId,
     /// Key of its transport certificate.
     pub tls_public_key: PublicKey<Transport>,
     /// The channel it speaks in.
@@ -66,14 +71,11 @@ impl FederationHello {
         Digest::of(HashDomain::Hello, &self.to_canonical())
     }
 
-    /// What a quote about this node must contain in its report data: H(federation, node, TLS key, nonce).
+    /// What a quote about this node must contain in its report data: the digest of the hello without its
+    /// evidence. So a quote is good for these keys, this epoch and this nonce only. How fresh it is beyond the
+    /// epoch, its verifier must judge by what the quote itself says.
     pub fn attestation_binding(&self) -> Digest {
-        let parts: [&[u8]; 4] = [
-            self.federation_id.as_bytes(),
-            self.node_fingerprint.as_bytes(),
-            self.tls_public_key.as_bytes(),
-            &self.nonce,
-        ];
-        Digest::of_parts(HashDomain::AttestationBinding, &parts)
+        let bare = Self { attestation: Attestation::None, ..self.clone() };
+        Digest::of(HashDomain::AttestationBinding, &bare.to_canonical())
     }
 }

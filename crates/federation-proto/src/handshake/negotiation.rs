@@ -2,12 +2,14 @@
 
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 use super::attestation::{AttestationDemand, AttestationLevel};
 use super::hello::FederationHello;
 use super::version::{Capability, CapabilityVersion, SoftwareVersion, WireVersions};
+use crate::bounded;
 use crate::codec::canonical;
 use crate::counters::FederatedEpoch;
 use crate::digest::Digest;
@@ -128,7 +130,17 @@ pub enum Incompatibility {
 
 /// Every reason at once, so that an operator mends all of them in one go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IncompatibilityReport(Vec<Incompatibility>);
+pub struct IncompatibilityReport(#[serde(deserialize_with = "reasons")] Vec<Incompatibility>);
+
+/// A refusal without a reason would tell an operator nothing.
+fn reasons<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Incompatibility>, D::Error> {
+    let reasons = bounded::list::<_, _, { limits::REASONS }>(deserializer)?;
+    if reasons.is_empty() {
+        Err(D::Error::custom("a report without a reason"))
+    } else {
+        Ok(reasons)
+    }
+}
 
 impl IncompatibilityReport {
     /// The reasons, at least one.

@@ -7,22 +7,25 @@
 //! The driver's law: one `handle_*`, then send what it returns, then the next. Bytes to send again after a
 //! silence are those of [`NodeHandshake::pending`].
 
+mod refusal;
+
 use std::collections::BTreeMap;
 
-use thiserror::Error;
-
 use super::accept::FederationAccept;
+use super::attestation::AttestationLevel;
 use super::hello::FederationHello;
 use super::negotiation::{FederationRefusal, IncompatibilityReport, check_order};
-use super::resumption::{ResumptionError, SessionResumption, SessionTerms};
+use super::resumption::{SessionResumption, SessionTerms};
 use super::session::{SessionOpened, SessionStatement};
-use super::transport::{TransportError, TransportKind, TransportRecord, certificate_hash};
+use super::transport::{TransportKind, TransportRecord, certificate_hash};
 use super::version::Capability;
 use crate::counters::FederatedEpoch;
 use crate::digest::Digest;
 use crate::ids::{LedgerBlockId, SessionId};
-use crate::keys::{Admission, Identity, PublicKey, SecretKey, VerifyingKey};
+use crate::keys::{Admission, Identity, PublicKey, SecretKey, Transport, VerifyingKey};
 use crate::signing::{Endorsed, Endorsement, SignatureError, Signed, SigningContext};
+
+pub use refusal::{AcceptRefusal, PhaseError};
 
 /// What a node insists on, whatever governance says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,94 +104,8 @@ pub struct Established {
     pub capabilities: Vec<Capability>,
     /// Its id, node, last epoch and present channel.
     pub terms: SessionTerms,
-}
-
-/// Why a message of the handshake does not come at this time.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum PhaseError {
-    /// The handshake is in another phase.
-    #[error("{input} while {phase}")]
-    Unexpected {
-        /// What came.
-        input: &'static str,
-        /// The phase.
-        phase: &'static str,
-    },
-    /// A genuine block, but of another session.
-    #[error("session {got} was opened, this node published {expected}")]
-    OtherSession {
-        /// The published session.
-        expected: SessionId,
-        /// The one opened.
-        got: SessionId,
-    },
-    /// The resumption is not possible.
-    #[error(transparent)]
-    Resumption(#[from] ResumptionError),
-}
-
-/// Why a node does not count an accept.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum AcceptRefusal {
-    /// It comes at another time.
-    #[error(transparent)]
-    Phase(#[from] PhaseError),
-    /// The endorsement fails.
-    #[error(transparent)]
-    Signature(#[from] SignatureError),
-    /// It answers another hello: an earlier one of this node, or another node's.
-    #[error("accept answers hello {got}, this node's is {expected}")]
-    OtherHello {
-        /// This node's hello.
-        expected: Digest,
-        /// The one named.
-        got: Digest,
-    },
-    /// Its session id is not derived from what was said.
-    #[error("session id {got} is not the hash {expected} of hello, accept and certificates")]
-    SessionId {
-        /// Derived id.
-        expected: SessionId,
-        /// Stated id.
-        got: SessionId,
-    },
-    /// It takes less than the node insists on, or more than it offered.
-    #[error("downgrade: the accept's {what} is not what this node offered and demands")]
-    Downgrade {
-        /// Which field.
-        what: &'static str,
-    },
-    /// It names another channel than the one the node speaks in.
-    #[error("accept names certificate {got} for {end}, the channel has {expected}")]
-    OtherChannel {
-        /// Which end.
-        end: &'static str,
-        /// The channel's certificate.
-        expected: Digest,
-        /// The one named.
-        got: Digest,
-    },
-    /// It admits under another policy.
-    #[error("accept under policy {got}, this node follows {expected}")]
-    Policy {
-        /// The node's policy.
-        expected: Digest,
-        /// The one named.
-        got: Digest,
-    },
-    /// It is of an epoch far from the hello's, or its session is over before it begins.
-    #[error("accept of epoch {got} until {not_after}, hello was of epoch {said}")]
-    Epoch {
-        /// Epoch of the hello.
-        said: FederatedEpoch,
-        /// Epoch of the accept.
-        got: FederatedEpoch,
-        /// Last epoch of the session.
-        not_after: FederatedEpoch,
-    },
-    /// The channel is not permitted.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
+    /// A move to another channel that is signed and not ordered yet, to be published (again).
+    pub resuming: Option<Signed<SessionResumption>>,
 }
 
 impl NodeHandshake {
@@ -258,6 +175,11 @@ impl NodeHandshake {
         greeting.check_accept(&accept)?;
         let single = Endorsed::from_parts(accept, vec![endorsement.clone()]);
         let accept = single.verify(authority.admission_keys, 1, authority.context)?.clone();
+        // A governor's newer word counts; a recording of an older one does not take it back.
+        let newest = greeting.accepts.get(&endorsement.key).map(|(known, _)| known.epoch);
+        if newest.is_some_and(|newest| newest > accept.epoch) {
+            return Ok(NodeOutput::Nothing);
+        }
         greeting.accepts.insert(endorsement.key, (accept.clone(), endorsement));
         let agreeing: Vec<_> = greeting
             .accepts
@@ -306,7 +228,8 @@ impl NodeHandshake {
         Err(last.into())
     }
 
-    /// The ledger shows the session: from here on envelopes name its block.
+    /// The ledger shows a session of this node. If it is the published one, envelopes name its block from here
+    /// on. If it is another, as when a node greeted twice, the published one can never follow: greet again.
     pub fn handle_opened(
         &mut self,
         session_id: SessionId,
@@ -318,7 +241,8 @@ impl NodeHandshake {
         let accept = opened.accept.claimed();
         let expected = accept.session_id;
         if session_id != expected {
-            return Err(PhaseError::OtherSession { expected, got: session_id });
+            self.phase = Phase::Expired;
+            return Ok(NodeOutput::Expired);
         }
         let statement = opened.statement.claimed();
         let established = Established {
@@ -331,18 +255,22 @@ impl NodeHandshake {
                 not_after_epoch: accept.not_after_epoch,
                 resumptions: 0,
                 transport: statement.transport.kind,
+                federation_certificate: accept.certificate_hashes[1],
             },
+            resuming: None,
         };
         self.phase = Phase::Established(Box::new(established));
         Ok(NodeOutput::Established)
     }
 
-    /// A new epoch began: a session may be over with it, published or not.
+    /// A new epoch began. A session may be over with it, and so may a handshake: hello and accept are good
+    /// around their epoch only.
     pub fn handle_epoch(&mut self, current: FederatedEpoch) -> NodeOutput {
         let not_after = match &self.phase {
-            Phase::Publishing(opened) => opened.accept.claimed().not_after_epoch,
+            Phase::Greeting(greeting) => greeting.hello.claimed().federated_epoch.next(),
+            Phase::Publishing(opened) => opened.accept.claimed().epoch.next(),
             Phase::Established(established) => established.terms.not_after_epoch,
-            Phase::Greeting(_) | Phase::Expired => return NodeOutput::Nothing,
+            Phase::Expired => return NodeOutput::Nothing,
         };
         if current <= not_after {
             return NodeOutput::Nothing;
@@ -351,9 +279,12 @@ impl NodeHandshake {
         NodeOutput::Expired
     }
 
-    /// Moves the session to another channel; what it returns is to be published.
+    /// Asks for the session's move to another channel; what it returns is to be published. Until
+    /// [`handle_resumed`](Self::handle_resumed) the session stays where it was, and a later attempt takes the
+    /// same number: only one of them can be ordered.
     pub fn resume(
         &mut self,
+        tls_public_key: PublicKey<Transport>,
         transport: TransportRecord,
         current: FederatedEpoch,
         identity: &SecretKey<Identity>,
@@ -369,10 +300,28 @@ impl NodeHandshake {
             node_fingerprint: terms.node_fingerprint,
             federated_epoch: current,
             number: terms.resumptions.saturating_add(1),
+            tls_public_key,
             transport,
         };
-        established.terms = terms.resume(&resumption, current)?;
-        Ok(Signed::sign(resumption, identity, context))
+        terms.resume(&resumption, current)?;
+        let signed = Signed::sign(resumption, identity, context);
+        established.resuming = Some(signed.clone());
+        Ok(signed)
+    }
+
+    /// The ledger shows a resumption of this session in `current`: the session is in its channel now.
+    pub fn handle_resumed(
+        &mut self,
+        resumption: &SessionResumption,
+        current: FederatedEpoch,
+    ) -> Result<NodeOutput, PhaseError> {
+        let unexpected = self.unexpected("ordered resumption");
+        let Phase::Established(established) = &mut self.phase else {
+            return Err(unexpected);
+        };
+        established.terms = established.terms.resume(resumption, current)?;
+        established.resuming = None;
+        Ok(NodeOutput::Established)
     }
 }
 
@@ -416,7 +365,8 @@ impl Greeting {
         {
             return downgrade("capabilities");
         }
-        if accept.attested > hello.attestation.level() {
+        let (offered, attested) = (hello.attestation.level(), accept.attested);
+        if attested != AttestationLevel::None && attested != offered {
             return downgrade("attestation");
         }
         let channel = [certificate_hash(&hello.tls_public_key), demands.federation_certificate];

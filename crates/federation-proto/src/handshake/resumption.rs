@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::transport::{TransportError, TransportKind, TransportRecord};
+use super::transport::{TransportError, TransportKind, TransportRecord, certificate_hash};
 use crate::codec::canonical;
 use crate::counters::FederatedEpoch;
+use crate::digest::Digest;
 use crate::ids::SessionId;
-use crate::keys::{Identity, NodeFingerprint};
+use crate::keys::{Identity, NodeFingerprint, PublicKey, Transport};
 use crate::limits;
 use crate::signing::{Domain, Signed, SignedBody};
 
@@ -23,6 +24,8 @@ pub struct SessionResumption {
     pub federated_epoch: FederatedEpoch,
     /// Counts the session's moves from 1, strictly: an old resumption cannot bring an old channel back.
     pub number: u32,
+    /// Key of the new transport certificate.
+    pub tls_public_key: PublicKey<Transport>,
     /// The new channel.
     pub transport: TransportRecord,
 }
@@ -34,7 +37,7 @@ pub struct SessionClosed {
     pub session_id: SessionId,
     /// Whose it is.
     pub node_fingerprint: NodeFingerprint,
-    /// The last epoch in which its envelopes count.
+    /// The epoch in which it ends. From this entry on nothing of the session counts.
     pub federated_epoch: FederatedEpoch,
     /// Why.
     pub reason: SessionEnd,
@@ -78,6 +81,8 @@ pub struct SessionTerms {
     pub resumptions: u32,
     /// Kind of its present channel.
     pub transport: TransportKind,
+    /// The federation's certificate, the same for the whole session.
+    pub federation_certificate: Digest,
 }
 
 /// Why a resumption is refused.
@@ -133,6 +138,24 @@ pub enum ResumptionError {
         /// The channel's.
         got: FederatedEpoch,
     },
+    /// The new channel is over already.
+    #[error("channel was good until epoch {got}, now is epoch {current}")]
+    ChannelExpired {
+        /// The current epoch.
+        current: FederatedEpoch,
+        /// The channel's last epoch.
+        got: FederatedEpoch,
+    },
+    /// The record names another certificate than the channel has.
+    #[error("resumption names certificate {got} for {end}, the session has {expected}")]
+    OtherCertificate {
+        /// Which end.
+        end: &'static str,
+        /// The right one.
+        expected: Digest,
+        /// The one named.
+        got: Digest,
+    },
     /// The new channel is weaker than the present one.
     #[error("channel {got:?} is weaker than the session's present {present:?}")]
     Downgrade {
@@ -176,6 +199,20 @@ impl SessionTerms {
         if channel.not_after_epoch > not_after {
             let got = channel.not_after_epoch;
             return Err(ResumptionError::ChannelOutlivesSession { not_after, got });
+        }
+        if channel.not_after_epoch < current {
+            let got = channel.not_after_epoch;
+            return Err(ResumptionError::ChannelExpired { current, got });
+        }
+        let certificates =
+            [certificate_hash(&resumption.tls_public_key), self.federation_certificate];
+        let ends = ["the node", "the federation"];
+        for ((end, expected), got) in
+            ends.into_iter().zip(certificates).zip(channel.certificate_hashes)
+        {
+            if got != expected {
+                return Err(ResumptionError::OtherCertificate { end, expected, got });
+            }
         }
         if channel.kind < self.transport {
             return Err(ResumptionError::Downgrade { present: self.transport, got: channel.kind });

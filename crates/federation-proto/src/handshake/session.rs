@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::accept::FederationAccept;
 use super::hello::FederationHello;
 use super::negotiation::IncompatibilityReport;
-use super::transport::{TransportError, TransportRecord, certificate_hash};
+use super::transport::{TransportError, TransportKind, TransportRecord, certificate_hash};
 use crate::codec::canonical;
 use crate::counters::FederatedEpoch;
 use crate::digest::Digest;
@@ -93,6 +93,30 @@ pub enum HandshakeError {
         current: FederatedEpoch,
         /// The one named.
         got: FederatedEpoch,
+    },
+    /// Accepted too long ago: an accept is published at once, or not at all.
+    #[error("accepted in epoch {got}, now is epoch {current}: greet again")]
+    StaleAccept {
+        /// The current epoch.
+        current: FederatedEpoch,
+        /// The one named.
+        got: FederatedEpoch,
+    },
+    /// Accepted outside the standing mandate.
+    #[error("accepted in epoch {got}, the mandate covers {first} to {last}")]
+    Mandate {
+        /// First epoch of the mandate.
+        first: FederatedEpoch,
+        /// Last epoch of the mandate.
+        last: FederatedEpoch,
+        /// The epoch.
+        got: FederatedEpoch,
+    },
+    /// A channel of another kind than this federation uses.
+    #[error("this federation admits no channel of kind {got:?}")]
+    TransportKind {
+        /// The kind.
+        got: TransportKind,
     },
     /// The session has run out before it was published.
     #[error("session {session_id} ended with epoch {not_after}, now is epoch {current}")]

@@ -1,4 +1,4 @@
-//! The laws of a [`Link`](super::Link), checked on any implementation.
+//! The laws of a [`Link`], checked on any implementation.
 //!
 //! An implementer writes a [`Harness`]: a few connected links, a way to let their world move, and a way to cut
 //! and heal. Then [`check_all`] runs every [`Check`], each on a fresh harness, and returns the first

@@ -13,7 +13,9 @@ use federation_proto::{
     VerifyingKey,
 };
 
-use crate::fixture;
+use proptest::prelude::*;
+
+use crate::{fixture, operations};
 
 /// One federation, three desks, and the site that joins.
 struct World {
@@ -452,4 +454,48 @@ fn a_refusal_tells_the_operator_and_ends_nothing() {
     let (expected, got) = (hello.hash(), Digest::ZERO);
     assert_eq!(output, Err(AcceptRefusal::OtherHello { expected, got }));
     let _ = node.handle_epoch(fixture::epoch(9));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn no_program_breaks_a_law(
+        head in 0..=STRAIGHT.len(),
+        tail in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
+        // From every phase of a handshake that began well.
+        operations::run(&[STRAIGHT[..head].concat(), tail].concat());
+    }
+}
+
+/// A program that gets all the way: hello, two desks, two accepts, the block, another channel, the end.
+const STRAIGHT: [&[u8]; 9] = [
+    &[0, 0, 1, 0, 7],
+    &[1, 0, 0, 1, 0],
+    &[1, 0, 0, 1, 1],
+    &[2, 0, 0, 1],
+    &[2, 0, 1, 1],
+    &[5, 0, 0],
+    &[7, 0, 2, 2, 1, 4],
+    &[6, 0, 2],
+    &[6, 0, 2],
+];
+
+#[test]
+fn a_straight_program_opens_and_moves_a_session() {
+    let phase = |operations: usize| operations::run(&STRAIGHT[..operations].concat());
+    let phases: Vec<_> = (1..=STRAIGHT.len()).filter_map(phase).collect();
+    let expected = [
+        "greeting",
+        "greeting",
+        "greeting",
+        "greeting",
+        "publishing",
+        "established",
+        "established",
+        "established",
+        "expired",
+    ];
+    assert_eq!(phases, expected);
 }

@@ -19,6 +19,7 @@ mod governed;
 mod handshake;
 mod joining;
 mod negotiation;
+mod operations;
 mod outside;
 mod records;
 mod roster;
