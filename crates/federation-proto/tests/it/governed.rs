@@ -116,6 +116,22 @@ fn a_change_follows_the_configuration_in_force() {
     );
 }
 
+/// Signatures are bound to the configuration in force: under another context a verdict would say nothing of it.
+#[test]
+fn a_change_is_judged_under_the_configuration_in_force() {
+    let context = fixture::other_configuration();
+    let expected = fixture::configuration().digest();
+    let refusal = SuccessionError::Context { expected, got: context.config_digest };
+    // Even where every governor signed just this, bound to that other configuration.
+    let outgoing = endorse(&change(), &GOVERNORS, &context);
+    let incoming = endorse(&change(), &SUCCESSORS, &context).endorsements().to_vec();
+    let verdict = RosterChanged { outgoing, incoming }.succeed(&roster(), &context);
+    assert_eq!(verdict.map(|roster| roster.digest()), Err(refusal.clone()));
+    let policy = policy::endorse(policy::policy_change(), &GOVERNORS, &context);
+    let verdict = policy.succeed(&roster(), &context);
+    assert_eq!(verdict.map(|roster| roster.digest()), Err(refusal));
+}
+
 #[test]
 fn a_change_takes_effect_once() {
     let changed = signed_by_all(&change());
