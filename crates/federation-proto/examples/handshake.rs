@@ -9,6 +9,7 @@
 
 use std::error::Error;
 
+use federation_proto::bounded::Text;
 use federation_proto::codec::Canonical;
 use federation_proto::genesis::{
     Configuration, FederationKind, Genesis, GovernorRecord, Mandate, ParticipantRecord, SiteRole,
@@ -16,7 +17,7 @@ use federation_proto::genesis::{
 };
 use federation_proto::handshake::{
     AdmissionDesk, AdmissionRules, Attestation, AttestationDemand, AttestationLevel, Authority,
-    Capability, ChannelBinding, Demands, DeskView, FederationAccept, FederationHello,
+    Capability, ChannelBinding, Demands, DeskView, FederationAccept, FederationHello, HelloChannel,
     NodeHandshake, NodeOutput, Requirements, SoftwareVersion, TransportKind, WireVersions,
     certificate_hash,
 };
@@ -53,6 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             attestation: AttestationDemand::None,
         },
         policy_hash: genesis.configuration.policy_hash,
+        transports: &[TransportKind::InProcess],
         session_epochs: 50,
     };
     println!("federation  {}", context.federation_id);
@@ -140,7 +142,7 @@ fn genesis() -> Result<Genesis, Box<dyn Error>> {
     };
     Ok(Genesis {
         kind: FederationKind::Synthetic,
-        instance: "example".into(),
+        instance: Text::new("example")?,
         log_origin: "prism.example".parse()?,
         schema_digest: Digest::of_blob(b"schema"),
         initial_state_hash: Digest::of_blob(b"state"),
@@ -156,6 +158,8 @@ fn hello(rules: &AdmissionRules<'_>) -> Result<FederationHello, Box<dyn Error>> 
         wire_versions: WireVersions::CURRENT,
         supported_capabilities: vec!["coloring@1.2".parse()?, "zstd@1.0".parse()?],
         federated_epoch: FederatedEpoch::new(1),
+        // The site was never here before.
+        previous_session: SessionId::new(Digest::ZERO),
         tls_public_key: public("plant-7"),
         channel_binding: ChannelBinding::None,
         validator_set_hash: rules.requirements.validator_set_hash,
@@ -185,6 +189,7 @@ fn desk_answers(
         rules: rules.clone(),
         epoch: FederatedEpoch::new(1),
         federation_certificate: certificate_hash(&public::<Transport>("desk")),
+        channel: HelloChannel::Relayed,
         proven: AttestationLevel::None,
     };
     let hello = Signed::<FederationHello>::from_canonical(hello)?;

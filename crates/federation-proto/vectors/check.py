@@ -253,7 +253,7 @@ def check_messages(file):
         else:
             raise Disagreement(f"{what}: not refused")
     for entry in file["names"]:
-        is_name = re.fullmatch(r"[a-z0-9._-]{1,64}", entry["text"], re.ASCII) is not None
+        is_name = re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", entry["text"], re.ASCII) is not None
         expect(is_name == entry["is_name"], f"name {entry['text']!r}")
 
 

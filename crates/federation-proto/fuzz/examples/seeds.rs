@@ -53,15 +53,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (number, key) in keys.iter().enumerate() {
         write(&corpus.join("key_file"), &format!("key{number}"), key.to_text().as_bytes())?;
     }
-    // Hello, two desks, two accepts, the block, another channel, the end: as the tests' straight program.
+    // Hello, two desks, two accepts, the block; a move that is lost, another that is ordered, the lost one again;
+    // the end: as the tests' straight program.
     let straight = [
-        [0, 0, 1, 0, 7].as_slice(),
-        &[1, 0, 0, 1, 0],
-        &[1, 0, 0, 1, 1],
+        [0, 0, 1, 0, 7, 0, 0].as_slice(),
+        &[1, 0, 0, 1, 0, 0],
+        &[1, 0, 0, 1, 1, 1],
         &[2, 0, 0, 1],
         &[2, 0, 1, 1],
         &[5, 0, 0],
-        &[7, 0, 2, 2, 1, 4],
+        &[7, 0, 2, 2, 1, 4, 0, 0],
+        &[7, 0, 2, 2, 1, 3, 1, 0],
+        &[8, 0, 1],
+        &[8, 0, 0],
         &[6, 0, 2],
         &[6, 0, 2],
     ];

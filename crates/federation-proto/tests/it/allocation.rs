@@ -4,14 +4,19 @@
 
 use std::fmt::Write as _;
 
+use federation_proto::batch::BatchItem;
+use federation_proto::codec::Canonical;
+use federation_proto::entry::{EpochCut, LedgerEntry};
+use federation_proto::{FederatedEpoch, Generation, limits};
+
 use crate::survey::{self, Survey};
 use crate::trace::{Kind, varint};
 use crate::wire_types::Reading;
 
-/// Bytes of memory that one byte of input may lead to. The dearest is a list of the shortest names: two bytes
-/// of input become the 24 of a `String`, the list doubles when it is full, and while it moves both copies
-/// live, which makes 36 a byte.
-const FACTOR: usize = 64;
+/// Bytes of memory that one byte of input may lead to. The dearest is a batch of the shortest items: six bytes of
+/// input become the 320 of a `BatchItem`, the list doubles when it is full, and while it moves both copies live,
+/// which makes 160 a byte. How far that goes is limited by the most items of a batch, not by its size.
+const FACTOR: usize = 192;
 
 /// Bytes of memory that even a short input may lead to: the first places of a few nested lists.
 const ALWAYS: usize = 8 << 10;
@@ -125,6 +130,45 @@ fn a_long_list_costs_what_it_holds() {
         broken.extend(worst(excesses).map(|excess| (survey.wire.name, excess)));
     }
     assert!(broken.is_empty(), "more memory than {FACTOR}·n + {ALWAYS}:\n{}", report(&broken));
+}
+
+/// So many of the shortest items that a batch may have: a cut of epoch zero that includes nobody.
+fn densest_batch(items: usize) -> (Vec<u8>, usize) {
+    let cut = BatchItem::Derived(LedgerEntry::EpochCut(EpochCut {
+        federated_epoch: FederatedEpoch::ZERO,
+        generation: Generation::ZERO,
+        included: Vec::new(),
+        absent: Vec::new(),
+    }));
+    let item = cut.to_canonical();
+    assert_eq!(item.len(), 6, "the shortest item");
+    let input = [vec![0], varint(items as u128), item.repeat(items)].concat();
+    let survey = survey::find("Batch").expect("a canonical type");
+    let (peak, refused) = peak(survey, &input);
+    assert_eq!(refused, items > limits::BATCH_ITEMS, "{items} items");
+    (input, peak)
+}
+
+/// The densest list there is, also where it is dearest: one item beyond a power of two, when it has just moved.
+#[test]
+fn the_densest_list_costs_what_it_holds() {
+    for items in [1, 5, 257, 2049, limits::BATCH_ITEMS] {
+        let (input, peak) = densest_batch(items);
+        assert!(peak <= justified(input.len()), "{items} items: {peak} bytes for {}", input.len());
+    }
+    // The factor is what it takes and not much more: an item that shrinks should shrink it too.
+    let (input, peak) = densest_batch(2049);
+    assert!(peak > FACTOR / 2 * input.len(), "{peak} bytes for {}", input.len());
+}
+
+/// What is refused for its number of items is refused at the first one too many, however many follow.
+#[test]
+fn a_list_beyond_its_limit_costs_no_more_than_one_at_it() {
+    let (_, most) = densest_batch(limits::BATCH_ITEMS);
+    for items in [limits::BATCH_ITEMS + 1, 2 * limits::BATCH_ITEMS + 1, 100_000] {
+        let (_, peak) = densest_batch(items);
+        assert!(peak <= most + ALWAYS, "{items} items: {peak} bytes, at the limit {most}");
+    }
 }
 
 #[test]

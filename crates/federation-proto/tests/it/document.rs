@@ -10,7 +10,7 @@ mod tables;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::wire_types;
-use crate::{domains, outside, survey};
+use crate::{domains, lists, outside, survey};
 use tables::Table;
 
 const DOCUMENT: &str = "../../docs/protocol/wire-format.md";
@@ -68,6 +68,14 @@ fn document_names_every_digest_domain() {
         .map(|(domain, name)| ((*name).to_owned(), domain.context().to_owned()))
         .collect();
     assert_eq!(written, declared);
+}
+
+#[test]
+fn document_names_every_list_limit() {
+    let written: Vec<(String, String)> =
+        table("Lists").rows.iter().map(|row| (tables::plain(&row[0]), row[1].clone())).collect();
+    let limits = lists::LIMITS.map(|(name, limit)| (name.to_owned(), limit.to_string()));
+    assert_eq!(written, limits);
 }
 
 #[test]

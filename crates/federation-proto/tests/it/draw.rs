@@ -150,7 +150,9 @@ impl Stream {
             let at = stream.below(ALPHABET.len() as u64);
             char::from(ALPHABET[usize::try_from(at).expect("an index")])
         };
-        (0..length).map(|_| letter(self)).collect()
+        let text: String = (0..length).map(|_| letter(self)).collect();
+        // A name does not begin with a dot, a dash or a line.
+        text.replacen(['.', '_', '-'], "n", usize::from(text.starts_with(['.', '_', '-'])))
     }
 
     /// A text that is lent, for types that look before they copy. A stream owns no input to lend it from, so

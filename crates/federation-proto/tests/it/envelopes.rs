@@ -67,21 +67,27 @@ fn every_kind_travels_in_its_lanes_only() {
 fn every_kind_has_its_most_bytes() {
     for (kind, lanes, limit) in TABLE {
         assert_eq!(kind.max_bytes(), limit, "{kind:?}");
-        let lane = lanes[0];
-        assert_eq!(envelope(kind, lane, limit).check(), Ok(()));
-        let length = limit + 1;
-        let expected = EnvelopeError::PayloadTooLarge { kind, length, limit };
-        assert_eq!(envelope(kind, lane, length).check(), Err(expected));
+        for lane in lanes {
+            // A lane whose frames are small has small payloads.
+            let limit = limit.min(lane.max_frame() - limits::ENVELOPE_HEADER);
+            assert_eq!(kind.max_bytes_in(*lane), limit, "{kind:?} in {lane}");
+            assert_eq!(envelope(kind, *lane, limit).check(), Ok(()));
+            let length = limit + 1;
+            let expected = EnvelopeError::PayloadTooLarge { kind, length, limit };
+            assert_eq!(envelope(kind, *lane, length).check(), Err(expected));
+        }
+        assert!(lanes.iter().any(|lane| kind.max_bytes_in(*lane) == limit), "{kind:?}");
     }
 }
 
-/// What has its lane to itself must fit its frame: a payload that no frame carries can be made and never sent.
-/// A request may take one of three lanes; the governance lane has room for the longest.
+/// Whatever passes the check fits a frame of its lane: a payload that no frame carries could be made and never
+/// sent.
 #[test]
 fn the_largest_payload_fits_an_envelope_and_a_frame() {
     let longest = fixture::name(&"x".repeat(64));
-    for (kind, lanes, limit) in TABLE {
-        let lane = lanes.iter().copied().max_by_key(|lane| lane.max_frame()).expect("a lane");
+    let pairs = TABLE.iter().flat_map(|(kind, lanes, _)| lanes.iter().map(|lane| (*kind, *lane)));
+    for (kind, lane) in pairs {
+        let limit = kind.max_bytes_in(lane);
         let envelope = Envelope {
             origin: longest.clone(),
             target: longest.clone(),
@@ -126,6 +132,25 @@ fn an_envelope_is_of_the_open_session() {
     let expected = session().ledger_block_id;
     let refusal = EnvelopeError::OtherBlock { expected, got };
     assert_eq!(other.check_session(&session(), now), Err(refusal));
+}
+
+/// Who signed it is known by the key; whom it names as its origin must be the same node, and its target us.
+#[test]
+fn an_envelope_is_from_its_signer_and_for_us() {
+    let envelope = fixture::envelope();
+    let (signer, group) = (fixture::name("site-1"), "validators");
+    let route = |signer: &federation_proto::Name, receivers: &[&str]| {
+        envelope.check_route(signer, receivers)
+    };
+    assert_eq!(route(&signer, &[group]), Ok(()));
+    assert_eq!(route(&signer, &["validator-2", group]), Ok(()));
+    let other = fixture::name("site-2");
+    let refusal = EnvelopeError::WrongOrigin { expected: other.clone(), got: signer.clone() };
+    assert_eq!(route(&other, &[group]), Err(refusal));
+    let refusal = EnvelopeError::NotForUs(fixture::name(group));
+    for receivers in [&[][..], &["validator-2"], &["site-1"], &["validator", "validators-2"]] {
+        assert_eq!(route(&signer, receivers), Err(refusal.clone()), "{receivers:?}");
+    }
 }
 
 #[test]

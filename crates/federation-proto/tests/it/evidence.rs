@@ -1,20 +1,23 @@
 //! Evidence: two signed statements that exclude each other convict their author, and nothing else does.
 
+mod borders;
 mod honesty;
 mod nesting;
 
 use federation_proto::bounded::Bytes;
 use federation_proto::codec::{Canonical, CodecError};
 use federation_proto::entry::{DiscardReason, LedgerEntry};
-use federation_proto::evidence::{Evidence, EvidenceError, RequestBytes};
+use federation_proto::evidence::{
+    Conviction, Evidence, EvidenceError, InForce, Offence, RequestBytes,
+};
 use federation_proto::genesis::Roster;
 use federation_proto::heartbeat::{Heartbeat, LedgerSummary};
 use federation_proto::keys::Identity;
 use federation_proto::signing::SignatureError;
 use federation_proto::update::UpdateCommitment;
 use federation_proto::{
-    Cycle, Digest, Generation, LaneSequence, LogicalTime, NodeFingerprint, Request, SessionId,
-    Signature, Signed, SigningContext,
+    Cycle, Digest, Generation, LaneSequence, LogicalTime, Request, SessionId, Signature, Signed,
+    SigningContext,
 };
 
 use crate::fixture::{self, changed};
@@ -29,12 +32,22 @@ fn certified(size: u64) -> Option<Digest> {
     (size < 10).then(|| fixture::digest(&format!("root {size}")))
 }
 
-fn verdict(evidence: &Evidence) -> Result<NodeFingerprint, EvidenceError> {
-    evidence.verify(&roster(), &fixture::context(), certified)
+fn verdict(evidence: &Evidence) -> Result<Conviction, EvidenceError> {
+    let (roster, context) = (roster(), fixture::context());
+    evidence.verify(&[InForce { roster: &roster, context }], certified)
 }
 
-fn convicts(owner: &str) -> Result<NodeFingerprint, EvidenceError> {
-    Ok(fixture::public(owner))
+/// Two commitments in the fixture's generation and cycle.
+fn equivocates(owner: &str) -> Result<Conviction, EvidenceError> {
+    let (generation, cycle) = (Generation::ZERO, Cycle::new(11));
+    let offence = Offence::Equivocation { generation, cycle };
+    Ok(Conviction { node_fingerprint: fixture::public(owner), offence })
+}
+
+/// A ledger of seven blocks that is not the others'.
+fn diverges(owner: &str) -> Result<Conviction, EvidenceError> {
+    let offence = Offence::Divergence { size: 7 };
+    Ok(Conviction { node_fingerprint: fixture::public(owner), offence })
 }
 
 /// The commitment of a node to the update of this name.
@@ -72,7 +85,7 @@ fn commitments(first: &RequestBytes, second: &RequestBytes) -> Evidence {
 fn between_commitments(
     first: &RequestBytes,
     second: &RequestBytes,
-) -> Result<NodeFingerprint, EvidenceError> {
+) -> Result<Conviction, EvidenceError> {
     let (one, other) = (verdict(&commitments(first, second)), verdict(&commitments(second, first)));
     assert_eq!(one, other);
     one
@@ -101,7 +114,7 @@ fn beat(heartbeat: Heartbeat, owner: &str) -> Signed<Heartbeat> {
 fn between_heartbeats(
     first: &Signed<Heartbeat>,
     second: &Signed<Heartbeat>,
-) -> Result<NodeFingerprint, EvidenceError> {
+) -> Result<Conviction, EvidenceError> {
     let pair = |first: &Signed<Heartbeat>, second: &Signed<Heartbeat>| {
         Evidence::ConflictingHeartbeats { first: first.clone(), second: second.clone() }
     };
@@ -110,7 +123,7 @@ fn between_heartbeats(
     one
 }
 
-fn is_invalid(verdict: &Result<NodeFingerprint, EvidenceError>, of: &str) -> bool {
+fn is_invalid(verdict: &Result<Conviction, EvidenceError>, of: &str) -> bool {
     matches!(
         verdict,
         Err(EvidenceError::Signature(SignatureError::Invalid { what, .. })) if *what == of
@@ -121,11 +134,11 @@ fn is_invalid(verdict: &Result<NodeFingerprint, EvidenceError>, of: &str) -> boo
 fn two_updates_of_one_cycle_convict() {
     let first = committed(commitment("site-1", "one"), "site-1");
     let second = committed(commitment("site-1", "two"), "site-1");
-    assert_eq!(between_commitments(&first, &second), convicts("site-1"));
+    assert_eq!(between_commitments(&first, &second), equivocates("site-1"));
     // A validator that commits is held to its word like a participant.
     let first = committed(commitment("validator-1", "one"), "validator-1");
     let second = committed(commitment("validator-1", "two"), "validator-1");
-    assert_eq!(between_commitments(&first, &second), convicts("validator-1"));
+    assert_eq!(between_commitments(&first, &second), equivocates("validator-1"));
 }
 
 #[test]
@@ -140,7 +153,7 @@ fn whatever_surrounds_the_two_updates_does_not_excuse_them() {
         ..request("site-1", entry)
     };
     let second = signed(elsewhere, "site-1", &fixture::context());
-    assert_eq!(between_commitments(&first, &second), convicts("site-1"));
+    assert_eq!(between_commitments(&first, &second), equivocates("site-1"));
 }
 
 #[test]
@@ -149,8 +162,8 @@ fn commitments_that_can_both_be_true_convict_nobody() {
     let first = committed(base.clone(), "site-1");
     let conflict_less = [
         base.clone(),
-        // Sent again for another epoch: the update is the same.
-        UpdateCommitment { federated_epoch: fixture::epoch(9), ..base },
+        // Receipts are what others say of it: gathered again, they may come from others.
+        UpdateCommitment { receipts: Vec::new(), ..base },
         UpdateCommitment { cycle: Cycle::new(12), ..commitment("site-1", "two") },
         UpdateCommitment { generation: Generation::new(1), ..commitment("site-1", "two") },
     ];
@@ -160,6 +173,56 @@ fn commitments_that_can_both_be_true_convict_nobody() {
     }
     let neighbour = committed(commitment("site-2", "two"), "site-2");
     assert_eq!(between_commitments(&first, &neighbour), Err(EvidenceError::NoConflict));
+}
+
+/// A cycle has one commitment: another base, epoch or proof under the same hash is another story too.
+#[test]
+fn two_stories_about_one_update_convict() {
+    let base = commitment("site-1", "one");
+    let stories = changed!(base.clone() => UpdateCommitment {
+        federated_epoch: fixture::epoch(9),
+        generation: base.generation,
+        node_fingerprint: base.node_fingerprint,
+        cycle: base.cycle,
+        previous_update: fixture::digest("another"),
+        base_state_hash: fixture::digest("another"),
+        update_hash: fixture::digest("another"),
+        blob: fixture::digest("another"),
+        blob_len: 14,
+        parameter_set: federation_proto::update::ParameterSet(1),
+        commitment: fixture::proof().statement().1,
+        proof_hash: fixture::proof().hash(),
+        receipts: Vec::new(),
+    });
+    let first = committed(base, "site-1");
+    for (field, story) in stories {
+        let second = committed(story, "site-1");
+        // Where and when it is said decides which misdeed it would be; receipts are words of others.
+        let same = ["generation", "node_fingerprint", "cycle", "receipts"].contains(&field);
+        let expected = if same { Err(EvidenceError::NoConflict) } else { equivocates("site-1") };
+        assert_eq!(between_commitments(&first, &second), expected, "{field}");
+    }
+}
+
+/// Whoever is tried for one misdeed is not tried again for other words about the same cycle.
+#[test]
+fn one_misdeed_has_one_conviction() {
+    let [one, two, three] =
+        ["one", "two", "three"].map(|update| committed(commitment("site-1", update), "site-1"));
+    let verdicts = [(&one, &two), (&two, &three), (&one, &three)]
+        .map(|(first, second)| between_commitments(first, second));
+    assert_eq!(verdicts, [(); 3].map(|()| equivocates("site-1")));
+    let next = |update: &str| {
+        let next = UpdateCommitment { cycle: Cycle::new(12), ..commitment("site-1", update) };
+        committed(next, "site-1")
+    };
+    let another = between_commitments(&next("one"), &next("two"));
+    assert!(another.is_ok() && another != equivocates("site-1"), "{another:?}");
+    // However a divergence is shown, it is the one of this size.
+    let (good, bad) = (heartbeat("site-1"), forked(heartbeat("site-1")));
+    let (good, bad) = (beat(good, "site-1"), beat(bad, "site-1"));
+    assert_eq!(between_heartbeats(&good, &bad), diverges("site-1"));
+    assert_eq!(verdict(&Evidence::DivergentHeartbeat(bad)), diverges("site-1"));
 }
 
 #[test]
@@ -253,7 +316,20 @@ fn two_roots_of_one_size_convict() {
         ..forked(heartbeat("site-1"))
     };
     let second = beat(later, "site-1");
-    assert_eq!(between_heartbeats(&first, &second), convicts("site-1"));
+    assert_eq!(between_heartbeats(&first, &second), diverges("site-1"));
+}
+
+/// The ledger decides the state: one ledger with two of them is no more true than two ledgers.
+#[test]
+fn two_states_of_one_size_convict() {
+    let first = beat(heartbeat("site-1"), "site-1");
+    let state_hash = fixture::digest("another");
+    let second = beat(Heartbeat { number: 13, state_hash, ..heartbeat("site-1") }, "site-1");
+    assert_eq!(between_heartbeats(&first, &second), diverges("site-1"));
+    // With another size there may well be another state.
+    let ledger = LedgerSummary { size: 8, root: fixture::digest("root 8") };
+    let ahead = beat(Heartbeat { ledger, state_hash, ..heartbeat("site-1") }, "site-1");
+    assert_eq!(between_heartbeats(&first, &ahead), Err(EvidenceError::NoConflict));
 }
 
 #[test]
@@ -262,8 +338,8 @@ fn heartbeats_that_can_both_be_true_convict_nobody() {
     let ahead = LedgerSummary { size: 8, root: fixture::digest("root 8") };
     let both_true = [
         heartbeat("site-1"),
-        // One state more, nothing ordered: equal roots contradict nothing.
-        Heartbeat { number: 13, state_hash: fixture::digest("another"), ..heartbeat("site-1") },
+        Heartbeat { number: 13, timestamp: LogicalTime::new(2_000), ..heartbeat("site-1") },
+        Heartbeat { federated_epoch: fixture::epoch(5), ..heartbeat("site-1") },
         Heartbeat { ledger: ahead, ..heartbeat("site-1") },
     ];
     for other in both_true {
@@ -296,7 +372,7 @@ fn a_forged_heartbeat_convicts_nobody() {
 #[test]
 fn a_root_that_is_not_the_certified_one_convicts() {
     let divergent = |heartbeat| verdict(&Evidence::DivergentHeartbeat(beat(heartbeat, "site-1")));
-    assert_eq!(divergent(forked(heartbeat("site-1"))), convicts("site-1"));
+    assert_eq!(divergent(forked(heartbeat("site-1"))), diverges("site-1"));
     assert_eq!(divergent(heartbeat("site-1")), Err(EvidenceError::NoConflict));
     // Ahead of what is certified: nobody can say yet, so nobody is convicted.
     for size in [10, u64::MAX] {

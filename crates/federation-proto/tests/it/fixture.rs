@@ -4,7 +4,7 @@
 
 mod statement;
 
-use federation_proto::bounded::Bytes;
+use federation_proto::bounded::{Bytes, Text};
 use federation_proto::entry::{
     AggregatedUpdate, AggregationRule, AlignedUpdate, AlignmentRecord, DiscardReason,
     DiscardedUpdate, UpdateRef,
@@ -48,6 +48,10 @@ pub(crate) fn public<R: KeyRole>(owner: &str) -> PublicKey<R> {
 
 pub(crate) fn name(text: &str) -> Name {
     Name::new(text).expect("a valid name")
+}
+
+pub(crate) fn text<const MAX: usize>(text: &str) -> Text<MAX> {
+    Text::new(text).expect("a short text")
 }
 
 pub(crate) fn digest(text: &str) -> Digest {
@@ -114,7 +118,7 @@ pub(crate) fn configuration() -> Configuration {
 pub(crate) fn genesis() -> Genesis {
     Genesis {
         kind: FederationKind::Synthetic,
-        instance: "baseline seed 1".into(),
+        instance: text("baseline seed 1"),
         log_origin: name("prism.example"),
         schema_digest: digest("schema"),
         initial_state_hash: digest("state 0"),
@@ -128,7 +132,7 @@ pub(crate) fn context() -> SigningContext {
 
 /// The same roster in another federation.
 pub(crate) fn other_federation() -> SigningContext {
-    let instance = "baseline seed 2".into();
+    let instance = text("baseline seed 2");
     Genesis { instance, ..genesis() }.signing_context()
 }
 
@@ -171,6 +175,7 @@ pub(crate) fn admission<'a>(
         context,
         requirements: requirements(required),
         policy_hash: digest("policy"),
+        transports: &[TransportKind::Zenoh, TransportKind::Quic],
         session_epochs: 47,
     }
 }
@@ -183,6 +188,7 @@ pub(crate) fn hello() -> FederationHello {
         wire_versions: WireVersions::CURRENT,
         supported_capabilities: capabilities(&["aggregate@1.0", "coloring@1.4", "zstd@1.0"]),
         federated_epoch: epoch(3),
+        previous_session: SessionId::new(Digest::ZERO),
         tls_public_key: public("site-1"),
         channel_binding: ChannelBinding::TlsExporter([7; 32]),
         validator_set_hash: configuration().validator_set_hash(),
@@ -399,6 +405,7 @@ pub(crate) fn changed_hellos() -> Vec<(&'static str, FederationHello)> {
         wire_versions: WireVersions { oldest: 1, newest: 2 },
         supported_capabilities: required(),
         federated_epoch: epoch(2),
+        previous_session: SessionId::new(digest("another")),
         tls_public_key: public("site-2"),
         channel_binding: ChannelBinding::None,
         validator_set_hash: digest("another"),

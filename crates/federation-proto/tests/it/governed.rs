@@ -71,7 +71,7 @@ fn signed_by_all(change: &RosterChange) -> RosterChanged {
 }
 
 fn verdict(changed: &RosterChanged) -> Result<Digest, SuccessionError> {
-    changed.verify(&roster(), &fixture::context()).map(|roster| roster.digest())
+    changed.succeed(&roster(), &fixture::context()).map(|roster| roster.digest())
 }
 
 fn below(side: &'static str, valid: usize, needed: usize) -> SuccessionError {
@@ -98,7 +98,7 @@ fn invalid(verdict: &Result<Digest, SuccessionError>, expected: &str) -> bool {
 #[test]
 fn both_sides_put_the_next_roster_in_place() {
     let changed = signed_by_all(&change());
-    let next_roster = changed.verify(&roster(), &fixture::context()).expect("a good change");
+    let next_roster = changed.succeed(&roster(), &fixture::context()).expect("a good change");
     assert_eq!(next_roster.configuration(), &next());
     assert_eq!(next_roster.digest(), next().digest());
     // Two of the three incoming governors are enough for them; the outgoing ones all had to sign.
@@ -116,12 +116,28 @@ fn a_change_follows_the_configuration_in_force() {
     );
 }
 
+/// Signatures are bound to the configuration in force: under another context a verdict would say nothing of it.
+#[test]
+fn a_change_is_judged_under_the_configuration_in_force() {
+    let context = fixture::other_configuration();
+    let expected = fixture::configuration().digest();
+    let refusal = SuccessionError::Context { expected, got: context.config_digest };
+    // Even where every governor signed just this, bound to that other configuration.
+    let outgoing = endorse(&change(), &GOVERNORS, &context);
+    let incoming = endorse(&change(), &SUCCESSORS, &context).endorsements().to_vec();
+    let verdict = RosterChanged { outgoing, incoming }.succeed(&roster(), &context);
+    assert_eq!(verdict.map(|roster| roster.digest()), Err(refusal.clone()));
+    let policy = policy::endorse(policy::policy_change(), &GOVERNORS, &context);
+    let verdict = policy.succeed(&roster(), &context);
+    assert_eq!(verdict.map(|roster| roster.digest()), Err(refusal));
+}
+
 #[test]
 fn a_change_takes_effect_once() {
     let changed = signed_by_all(&change());
-    let next_roster = changed.verify(&roster(), &fixture::context()).expect("a good change");
+    let next_roster = changed.succeed(&roster(), &fixture::context()).expect("a good change");
     let context = SigningContext { config_digest: next_roster.digest(), ..fixture::context() };
-    let again = changed.verify(&next_roster, &context).map(|roster| roster.digest());
+    let again = changed.succeed(&next_roster, &context).map(|roster| roster.digest());
     let (expected, got) = (next().digest(), fixture::configuration().digest());
     assert_eq!(again, Err(SuccessionError::Previous { expected, got }));
 }
@@ -146,7 +162,7 @@ fn the_last_number_has_no_successor() {
         let change = RosterChange { previous: last.digest(), configuration, pin: pin() };
         let outgoing = endorse(&change, &GOVERNORS, &context);
         let incoming = endorse(&change, &SUCCESSORS, &context).endorsements().to_vec();
-        let refused = RosterChanged { outgoing, incoming }.verify(&roster, &context);
+        let refused = RosterChanged { outgoing, incoming }.succeed(&roster, &context);
         let refused = refused.map(|roster| roster.digest());
         assert_eq!(refused, Err(SuccessionError::Exhausted(u32::MAX)));
     }

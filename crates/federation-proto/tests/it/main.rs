@@ -18,6 +18,7 @@ mod fixture;
 mod governed;
 mod handshake;
 mod joining;
+mod lists;
 mod negotiation;
 mod operations;
 mod outside;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
+use federation_proto::bounded::Text;
 use federation_proto::codec::Canonical;
 use federation_proto::genesis::{
     Configuration, FederationKind, Genesis, GovernorRecord, Mandate, ParticipantRecord, Roster,
@@ -14,8 +15,9 @@ use federation_proto::genesis::{
 use federation_proto::handshake::{
     AdmissionDesk, AdmissionRules, Attestation, AttestationDemand, AttestationLevel, Authority,
     Capability, ChannelBinding, Demands, DeskView, FederationAccept, FederationHello,
-    FederationRefusal, HelloRefusal, NodeHandshake, NodeOutput, Requirements, SessionOpened,
-    SoftwareVersion, TransportKind, TransportRecord, WireVersions, certificate_hash,
+    FederationRefusal, HandshakeError, HelloChannel, HelloRefusal, NodeHandshake, NodeOutput,
+    Requirements, SessionOpened, SessionResumption, SessionTerms, SoftwareVersion, TransportKind,
+    TransportRecord, WireVersions, certificate_hash,
 };
 use federation_proto::keys::{Admission, DecryptionKey, Identity, KeyRole, Transport};
 use federation_proto::signing::Endorsement;
@@ -28,6 +30,8 @@ const SITES: [&str; 2] = ["site-0", "site-1"];
 const DESKS: [&str; 3] = ["desk-0", "desk-1", "desk-2"];
 const NEEDED: usize = 2;
 const SESSION_EPOCHS: u64 = 3;
+/// What a direct channel's two ends derive from TLS.
+const EXPORTED: [u8; 32] = [7; 32];
 /// Hellos that a desk remembers of one node.
 const MAX_HELLOS: usize = 16;
 
@@ -42,6 +46,9 @@ fn public<R: KeyRole>(owner: &str) -> PublicKey<R> {
 fn name(text: &str) -> Name {
     Name::new(text).expect("a good name")
 }
+
+/// What a hello names that follows none.
+const NO_SESSION: SessionId = SessionId::new(Digest::ZERO);
 
 /// The federation that every program runs in.
 struct Federation {
@@ -99,7 +106,7 @@ fn federation() -> &'static Federation {
         };
         let genesis = Genesis {
             kind: FederationKind::Synthetic,
-            instance: "operations".into(),
+            instance: Text::new("operations").expect("a short text"),
             log_origin: name("operations.example"),
             schema_digest: Digest::ZERO,
             initial_state_hash: Digest::ZERO,
@@ -131,6 +138,7 @@ impl Federation {
                 attestation: AttestationDemand::None,
             },
             policy_hash: self.policy_hash,
+            transports: &[TransportKind::Zenoh, TransportKind::Quic],
             session_epochs: SESSION_EPOCHS,
         }
     }
@@ -165,12 +173,23 @@ struct Record {
     refusals: Vec<Signed<FederationRefusal>>,
     /// What each site published, by session.
     published: BTreeMap<SessionId, SessionOpened>,
+    /// The moves that each site signed.
+    moves: [Vec<Signed<SessionResumption>>; 2],
+}
+
+/// What was ordered. It knows what no single message shows: what came before.
+struct Ledger {
+    /// Every session, and how it stands.
+    sessions: BTreeMap<SessionId, SessionTerms>,
+    /// The last session of each site.
+    last: [SessionId; 2],
 }
 
 struct World {
     nodes: [Option<NodeHandshake>; 2],
     desks: [AdmissionDesk; 3],
     record: Record,
+    ledger: Ledger,
     epoch: FederatedEpoch,
 }
 
@@ -180,19 +199,21 @@ pub(crate) fn run(bytes: &[u8]) -> Option<&'static str> {
         nodes: [None, None],
         desks: [AdmissionDesk::default(), AdmissionDesk::default(), AdmissionDesk::default()],
         record: Record::default(),
+        ledger: Ledger { sessions: BTreeMap::new(), last: [NO_SESSION; 2] },
         epoch: FederatedEpoch::new(1),
     };
     let mut program = Program(bytes.iter());
     while program.0.len() > 0 {
         let (operation, site) = (program.next(), program.choice(SITES.len()));
-        match operation % 8 {
+        match operation % 9 {
             0 => world.greet(site, &mut program),
             1 => world.hello_to_desk(&mut program),
             2 | 3 => world.accept_to_node(site, &mut program),
             4 => world.refusal_to_node(site, &mut program),
             5 => world.block_to_node(site, &mut program),
             6 => world.epoch_passes(site, &mut program),
-            _ => world.resume(site, &mut program),
+            7 => world.resume(site, &mut program),
+            _ => world.move_to_ledger(site, &mut program),
         }
         world.check();
     }
@@ -204,9 +225,20 @@ impl World {
         let federation = federation();
         let identity = secret::<Identity>(SITES[site]);
         let mut capabilities = federation.required.clone();
-        if program.next() % 4 == 0 {
+        if program.next().is_multiple_of(4) {
             capabilities.clear();
         }
+        let (ledger_size, nonce) = (u64::from(program.next() % 2), [program.next() % 32; 32]);
+        let channel_binding = match program.next() % 2 {
+            0 => ChannelBinding::None,
+            _ => ChannelBinding::TlsExporter(EXPORTED),
+        };
+        // A site that lost its memory may name none, and a confused one anything.
+        let previous_session = match program.next() % 4 {
+            1 => NO_SESSION,
+            2 => SessionId::new(Digest::of_blob(b"another")),
+            _ => self.ledger.last[site],
+        };
         let hello = FederationHello {
             federation_id: federation.context.federation_id,
             node_fingerprint: identity.public(),
@@ -214,11 +246,12 @@ impl World {
             wire_versions: WireVersions::CURRENT,
             supported_capabilities: capabilities,
             federated_epoch: self.epoch,
+            previous_session,
             tls_public_key: public(SITES[site]),
-            channel_binding: ChannelBinding::None,
+            channel_binding,
             validator_set_hash: federation.roster.configuration().validator_set_hash(),
-            ledger_size: u64::from(program.next() % 2),
-            nonce: [program.next() % 32; 32],
+            ledger_size,
+            nonce,
             attestation: Attestation::None,
         };
         let demands = Demands {
@@ -241,22 +274,42 @@ impl World {
         let Some(hello) = spoilt(hello, program) else { return };
         let claimed = hello.claimed().clone();
         let desk = program.choice(DESKS.len());
+        let (tls_public_key, exporter) = match program.next() % 4 {
+            0 => (None, None),
+            1 => (Some(claimed.tls_public_key), None),
+            2 => (Some(public("somebody in between")), None),
+            _ => (Some(claimed.tls_public_key), Some(EXPORTED)),
+        };
+        let channel = match tls_public_key {
+            None => HelloChannel::Relayed,
+            Some(tls_public_key) => HelloChannel::Direct { tls_public_key, exporter },
+        };
+        let bound = match claimed.channel_binding {
+            ChannelBinding::None => None,
+            ChannelBinding::TlsExporter(material) => Some(material),
+        };
+        let same_channel =
+            bound == exporter && tls_public_key.is_none_or(|key| key == claimed.tls_public_key);
         let view = DeskView {
             rules: federation.rules(),
             epoch: self.epoch,
             federation_certificate: federation.certificate(),
+            channel,
             proven: AttestationLevel::None,
         };
         let key = secret::<Admission>(DESKS[desk]);
         match self.desks[desk].handle_hello(hello, &view, &key) {
             Ok(accept) => {
-                // Law: a desk answers what a site really said, around the epoch in which it said it.
+                // Law: a desk answers what a site really said, around the epoch in which it said it, in the
+                // channel in which it said it.
+                assert!(same_channel);
                 assert!(self.record.hellos.iter().any(|said| *said.claimed() == claimed));
                 assert!(claimed.federated_epoch.get().abs_diff(self.epoch.get()) <= 1);
                 let endorsement = accept.endorsements()[0].clone();
                 self.record.accepts.push((accept.claimed().clone(), endorsement));
             }
             Err(HelloRefusal::Incompatible(refusal)) => self.record.refusals.push(*refusal),
+            Err(HelloRefusal::OtherChannel { .. }) => assert!(!same_channel),
             Err(_) => {}
         }
     }
@@ -289,8 +342,9 @@ impl World {
         let keys: BTreeSet<_> = opened.accept.endorsements().iter().map(|e| e.key).collect();
         assert!(keys.len() >= NEEDED);
         assert_eq!(opened.verify(&federation.rules(), accept.epoch), Ok(()));
-        let late = FederatedEpoch::new(accept.not_after_epoch.get() + 1);
-        assert!(opened.verify(&federation.rules(), late).is_err());
+        let late = accept.epoch.next().next();
+        let stale = HandshakeError::StaleAccept { current: late, got: accept.epoch };
+        assert_eq!(opened.verify(&federation.rules(), late), Err(stale));
         if let Some(earlier) = self.record.published.get(&accept.session_id) {
             assert_eq!(earlier.hello, opened.hello);
         }
@@ -311,59 +365,131 @@ impl World {
         assert_eq!(node.phase(), phase, "a refusal ends nothing");
     }
 
-    /// A block that opened some published session, shown to some node.
+    /// Some session that the site published is ordered, if it may be, and its block is shown to the site.
     fn block_to_node(&mut self, site: usize, program: &mut Program<'_>) {
-        let sessions: Vec<SessionId> = self.record.published.keys().copied().collect();
-        let Some(session) = sessions.get(program.choice(sessions.len())).copied() else { return };
+        let identity = public::<Identity>(SITES[site]);
+        let its = self.record.published.values();
+        let its: Vec<_> =
+            its.filter(|opened| opened.hello.claimed().node_fingerprint == identity).collect();
+        let Some(opened) = its.get(program.choice(its.len())) else { return };
+        let session = opened.accept.claimed().session_id;
+        let follows = opened.hello.claimed().previous_session == self.ledger.last[site];
+        if follows && opened.verify(&federation().rules(), self.epoch).is_ok() {
+            let earlier = self.ledger.sessions.insert(session, terms(opened));
+            assert_eq!(earlier, None, "a session opens once");
+            self.ledger.last[site] = session;
+        }
+        if !self.ledger.sessions.contains_key(&session) {
+            return;
+        }
         let Some(node) = &mut self.nodes[site] else { return };
-        let waiting = node.pending().map(|opened| opened.accept.claimed().session_id);
-        let block = LedgerBlockId::new(session.digest());
-        if node.handle_opened(session, block).is_ok() {
-            assert_eq!(waiting, Some(session), "only its own session establishes a node");
+        let (phase, waiting) = (node.phase(), node.pending().cloned());
+        let waiting = waiting.map(|opened| opened.accept.claimed().session_id);
+        let output = node.handle_opened(session, LedgerBlockId::new(session.digest()));
+        // Law: its own session establishes a node, and another one ends its hopes.
+        match waiting {
+            Some(own) if own == session => assert_eq!(output, Ok(NodeOutput::Established)),
+            Some(_) => {
+                assert_eq!(output, Ok(NodeOutput::Expired));
+                assert_eq!(node.phase(), "expired");
+            }
+            None => assert!(output.is_err() && node.phase() == phase),
         }
     }
 
     fn epoch_passes(&mut self, site: usize, program: &mut Program<'_>) {
         self.epoch = FederatedEpoch::new(self.epoch.get() + u64::from(program.next() % 3));
         let Some(node) = &mut self.nodes[site] else { return };
-        // Law: a session is over exactly when its last epoch is.
-        let end = node.established().map(|established| established.terms.not_after_epoch);
+        // Law: a session is over exactly when its last epoch is, and a handshake one epoch after its word.
+        let greeting = node.hello().map(|hello| hello.claimed().federated_epoch.next());
+        let publishing = node.pending().map(|opened| opened.accept.claimed().epoch.next());
+        let established = node.established().map(|session| session.terms.not_after_epoch);
+        let end = greeting.or(publishing).or(established);
         let output = node.handle_epoch(self.epoch);
-        if let Some(end) = end {
-            assert_eq!(output == NodeOutput::Expired, self.epoch > end);
-            assert_eq!(node.established().is_none(), self.epoch > end);
-        }
+        let over = end.is_some_and(|end| self.epoch > end);
+        assert_eq!(output == NodeOutput::Expired, over);
+        assert_eq!(node.phase() == "expired", over || end.is_none());
     }
 
+    /// A site asks for another channel. Nothing has moved yet.
     fn resume(&mut self, site: usize, program: &mut Program<'_>) {
         let federation = federation();
         let Some(node) = &mut self.nodes[site] else { return };
-        let before = node.established().map(|established| established.terms);
+        let before = node.established().cloned();
         let kinds = [TransportKind::InProcess, TransportKind::Zenoh, TransportKind::Quic];
+        let kind = kinds[program.choice(kinds.len())];
+        let (tls_version, cipher_suite) =
+            ([0, 0x0303, 0x0304][program.choice(3)], 0x1300 + u16::from(program.next() % 5));
+        let not_after = (self.epoch.get() + u64::from(program.next() % 8)).saturating_sub(1);
+        let key = [SITES[site], "a rotated key"][program.choice(2)];
+        let own = [certificate_hash(&public::<Transport>(key)), federation.certificate()];
+        let certificate_hashes = match program.next() % 4 {
+            1 => [own[1], own[0]],
+            2 => [own[0], Digest::ZERO],
+            _ => own,
+        };
         let transport = TransportRecord {
-            kind: kinds[program.choice(kinds.len())],
-            tls_version: [0, 0x0303, 0x0304][program.choice(3)],
-            cipher_suite: 0x1300 + u16::from(program.next() % 5),
-            certificate_hashes: [Digest::ZERO; 2],
-            not_after_epoch: FederatedEpoch::new(u64::from(program.next() % 8)),
+            kind,
+            tls_version,
+            cipher_suite,
+            certificate_hashes,
+            not_after_epoch: FederatedEpoch::new(not_after),
         };
         let identity = secret::<Identity>(SITES[site]);
-        let moved = node.resume(transport, self.epoch, &identity, &federation.context);
-        let after = node.established().map(|established| established.terms);
+        let moved = node.resume(public(key), transport, self.epoch, &identity, &federation.context);
+        let after = node.established();
         match (moved, before, after) {
-            (Ok(resumption), Some(before), Some(after)) => {
-                // Law: one move a number, never to something weaker, never after the end.
-                let resumption = resumption.claimed();
-                assert_eq!(after.resumptions, before.resumptions + 1);
-                assert!(after.transport >= before.transport);
-                assert!(self.epoch <= before.not_after_epoch);
-                assert!(resumption.transport.not_after_epoch <= before.not_after_epoch);
-                assert_eq!(before.resume(resumption, self.epoch), Ok(after));
-                assert!(after.resume(resumption, self.epoch).is_err(), "a replay");
+            (Ok(signed), Some(before), Some(after)) => {
+                // Law: it would be the next move, to nothing weaker, before the end, over certificates that
+                // are known; and until it is ordered the session stays where it was.
+                let (terms, asked) = (before.terms, signed.claimed());
+                assert_eq!(after.terms, terms);
+                assert_eq!(after.resuming.as_ref(), Some(&signed));
+                assert_eq!(asked.number, terms.resumptions + 1);
+                assert!(asked.transport.kind >= terms.transport);
+                assert_eq!(asked.transport.certificate_hashes, own);
+                assert!(self.epoch <= asked.transport.not_after_epoch);
+                assert!(asked.transport.not_after_epoch <= terms.not_after_epoch);
+                self.record.moves[site].push(signed);
             }
-            (Ok(_), ..) => panic!("a session moved that was not established"),
-            (Err(_), before, after) => assert_eq!(before, after, "a refusal changes nothing"),
+            (Ok(_), ..) => panic!("a session moves that is not established"),
+            (Err(_), before, after) => {
+                assert_eq!(before.as_ref(), after, "a refusal changes nothing");
+            }
         }
+    }
+
+    /// Some move that the site asked for is ordered, if it may be, and shown to the site. Moves that never
+    /// come here are lost.
+    fn move_to_ledger(&mut self, site: usize, program: &mut Program<'_>) {
+        let moves = &self.record.moves[site];
+        let Some(signed) = moves.get(program.choice(moves.len())) else { return };
+        let asked = signed.claimed();
+        let Some(terms) = self.ledger.sessions.get_mut(&asked.session_id) else { return };
+        let before = *terms;
+        let Ok(moved) = before.resume(asked, self.epoch) else { return };
+        // Law: one move a number, so that of two with one number the second is never good again.
+        assert_eq!(moved.resumptions, before.resumptions + 1);
+        assert!(moves.iter().all(|other| {
+            let other = other.claimed();
+            other.number != asked.number || moved.resume(other, self.epoch).is_err()
+        }));
+        *terms = moved;
+        let Some(node) = &mut self.nodes[site] else { return };
+        let known = node.established().map(|established| established.terms);
+        let output = node.handle_resumed(asked, self.epoch);
+        // Law: who was in step with the ledger stays in step; nobody else moves.
+        if known == Some(before) {
+            assert_eq!(output, Ok(NodeOutput::Established));
+            let established = node.established().expect("a session");
+            assert_eq!((established.terms, &established.resuming), (moved, &None));
+        } else {
+            assert!(output.is_err());
+            assert_eq!(node.established().map(|established| established.terms), known);
+        }
+        let after = node.established().cloned();
+        assert!(node.handle_resumed(asked, self.epoch).is_err(), "a replay");
+        assert_eq!(node.established(), after.as_ref());
     }
 
     /// Laws that hold at any time.
@@ -378,7 +504,23 @@ impl World {
             let terms = &established.terms;
             assert_eq!(terms.node_fingerprint, public(SITES[site]));
             assert!(self.record.published.contains_key(&terms.session_id));
+            // A site that forgot its session and opened it again may lag behind, never run ahead.
+            let ordered = self.ledger.sessions.get(&terms.session_id);
+            assert!(ordered.is_some_and(|ordered| ordered.resumptions >= terms.resumptions));
         }
+    }
+}
+
+/// How a session stands when it opens.
+fn terms(opened: &SessionOpened) -> SessionTerms {
+    let (accept, statement) = (opened.accept.claimed(), opened.statement.claimed());
+    SessionTerms {
+        session_id: accept.session_id,
+        node_fingerprint: statement.node_fingerprint,
+        not_after_epoch: accept.not_after_epoch,
+        resumptions: 0,
+        transport: statement.transport.kind,
+        federation_certificate: federation().certificate(),
     }
 }
 
@@ -387,7 +529,7 @@ fn spoilt<T>(value: &T, program: &mut Program<'_>) -> Option<T>
 where
     T: Canonical + Clone + for<'de> serde::Deserialize<'de>,
 {
-    if program.next() % 4 != 0 {
+    if !program.next().is_multiple_of(4) {
         return Some(value.clone());
     }
     let mut bytes = value.to_canonical();

@@ -161,7 +161,7 @@ fn geneses_are_bound() {
     let next = Configuration { number: 1, ..fixture::configuration() };
     let changed = changed!(fixture::genesis() => Genesis {
         kind: FederationKind::Live,
-        instance: String::new(),
+        instance: fixture::text("another"),
         log_origin: fixture::name("another"),
         schema_digest: Digest::ZERO,
         initial_state_hash: Digest::ZERO,

@@ -134,10 +134,10 @@ fn a_length_is_refused_before_anything_is_buffered() {
         (&[0, 0, 0, 1], FrameError::TooShort { length: 1, header: 2 }),
         (&[0, 0, 0, 9, 9], FrameError::Version { got: 9, expected: 1 }),
         (&[0, 0, 0, 9, 1, 5], FrameError::Lane(5)),
-        // 64 KiB and one byte of body, in the control lane.
+        // 128 KiB and one byte of body, in the control lane.
         (
-            &[0, 1, 0, 3, 1, 0],
-            FrameError::TooLarge { lane: Lane::Control, length: (64 << 10) + 1, limit: 64 << 10 },
+            &[0, 2, 0, 3, 1, 0],
+            FrameError::TooLarge { lane: Lane::Control, length: (128 << 10) + 1, limit: 128 << 10 },
         ),
     ] {
         let mut decoder = FrameDecoder::new();

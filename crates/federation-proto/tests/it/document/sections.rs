@@ -18,8 +18,9 @@ const BY_HAND: [&str; 3] = ["Signed", "Endorsed", "Signature"];
 const SIGNED_EXAMPLES: [&str; 2] = ["Signed<BlobReceipt>", "Endorsed<FederationAccept>"];
 
 /// The limits of fields: a reader wants numbers.
-const FIELD_LIMITS: [(&str, usize); 4] = [
+const FIELD_LIMITS: [(&str, usize); 5] = [
     ("limits::EVIDENCE", limits::EVIDENCE),
+    ("limits::INSTANCE", limits::INSTANCE),
     ("limits::POLICY", limits::POLICY),
     ("limits::PROOF", limits::PROOF),
     ("limits::QUOTE", limits::QUOTE),

@@ -83,11 +83,12 @@ fn reading_and_verifying_a_borrowed_envelope_asks_for_no_memory() {
     let (verifier, context) = (verifier(), fixture::context());
     for envelope in [fixture::envelope(), large()] {
         let received = Signed::sign(envelope, &key(), &context).to_canonical();
-        let (session, now) = (session(), fixture::epoch(4));
+        let (session, now, site) = (session(), fixture::epoch(4), fixture::name("site-1"));
         let count = allocations(|| {
             let read = Signed::<EnvelopeRef>::from_canonical(&received).expect("an envelope");
             let verified = read.verify(&verifier, &context).expect("a good signature");
             verified.check().expect("a good envelope");
+            verified.check_route(&site, &["validators"]).expect("a good route");
             verified.check_session(&session, now).expect("a good session");
         });
         assert_eq!(count, 0);

@@ -3,17 +3,19 @@
 use federation_proto::evidence::{Evidence, RequestBytes};
 use federation_proto::heartbeat::{Heartbeat, LedgerSummary};
 use federation_proto::update::UpdateCommitment;
-use federation_proto::{Cycle, Generation, LogicalTime, NodeFingerprint, Signed};
+use federation_proto::{
+    Cycle, Generation, LaneSequence, LedgerEntry, LogicalTime, NodeFingerprint, Request, Signed,
+};
 use proptest::prelude::*;
 
-use super::{beat, certified, commitment, commitments, committed, heartbeat, roster};
+use super::{beat, commitment, commitments, heartbeat, request, signed, verdict};
 use crate::fixture;
 
 /// What a statement is about, and which story it tells of it. An honest node knows one story: the true one.
 #[derive(Clone, Debug, PartialEq)]
 enum Said {
     Heartbeat { size: u64, number: u64, story: u8 },
-    Commitment { generation: u64, cycle: u64, epoch: u64, story: u8 },
+    Commitment { generation: u64, cycle: u64, sequence: u64, story: u8 },
 }
 
 /// A statement as it is passed around.
@@ -31,8 +33,8 @@ fn said(stories: u8) -> impl Strategy<Value = Said> {
             number,
             story
         }),
-        (0u64..2, 0u64..2, 3u64..5, 0..stories).prop_map(|(generation, cycle, epoch, story)| {
-            Said::Commitment { generation, cycle, epoch, story }
+        (0u64..2, 0u64..2, 3u64..5, 0..stories).prop_map(|(generation, cycle, sequence, story)| {
+            Said::Commitment { generation, cycle, sequence, story }
         }),
     ]
 }
@@ -42,23 +44,33 @@ impl Said {
         match *self {
             Self::Heartbeat { size, number, story } => {
                 let root = match story {
-                    0 => fixture::digest(&format!("root {size}")),
-                    _ => fixture::digest(&format!("root {size}, story {story}")),
+                    2 => fixture::digest(&format!("root {size}, story {story}")),
+                    _ => fixture::digest(&format!("root {size}")),
+                };
+                let state_hash = match story {
+                    1 => fixture::digest(&format!("state {size}, story {story}")),
+                    _ => fixture::digest(&format!("state {size}")),
                 };
                 let ledger = LedgerSummary { size, root };
                 let timestamp = LogicalTime::new(number);
-                let said = Heartbeat { number, timestamp, ledger, ..heartbeat(owner) };
+                let said = Heartbeat { number, timestamp, ledger, state_hash, ..heartbeat(owner) };
                 Passed::Heartbeat(beat(said, owner))
             }
-            Self::Commitment { generation, cycle, epoch, story } => {
-                let update = format!("{generation} {cycle} {story}");
+            Self::Commitment { generation, cycle, sequence, story } => {
+                // Three stories: the true update, another one, and the true one on another base.
+                let update = format!("{generation} {cycle} {}", story % 2);
+                let base = if story == 2 { "another state" } else { "state 3" };
                 let said = UpdateCommitment {
                     generation: Generation::new(generation),
                     cycle: Cycle::new(cycle),
-                    federated_epoch: fixture::epoch(epoch),
+                    base_state_hash: fixture::digest(base),
                     ..commitment(owner, &update)
                 };
-                Passed::Commitment(committed(said, owner))
+                // The same word may be sent in several requests.
+                let entry = LedgerEntry::UpdateCommitment(Box::new(said));
+                let sequence = LaneSequence::new(sequence);
+                let asked = Request { sequence, ..request(owner, entry) };
+                Passed::Commitment(signed(asked, owner, &fixture::context()))
             }
         }
     }
@@ -95,11 +107,24 @@ fn evidence(first: &Passed, second: &Passed) -> Vec<Evidence> {
 }
 
 fn convicted(evidence: &Evidence) -> Option<NodeFingerprint> {
-    evidence.verify(&roster(), &fixture::context(), certified).ok()
+    verdict(evidence).ok().map(|conviction| conviction.node_fingerprint)
+}
+
+/// The same two statements the other way round.
+fn turned(evidence: &Evidence) -> Evidence {
+    match evidence.clone() {
+        Evidence::ConflictingHeartbeats { first, second } => {
+            Evidence::ConflictingHeartbeats { first: second, second: first }
+        }
+        Evidence::ConflictingCommitments { first, second } => {
+            Evidence::ConflictingCommitments { first: second, second: first }
+        }
+        other => other,
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn an_honest_node_is_never_convicted(
@@ -130,8 +155,9 @@ proptest! {
         };
         let expected = first.excludes(&second).then(|| fixture::public("site-2"));
         prop_assert_eq!(convicted(&pair), expected);
+        prop_assert_eq!(verdict(&turned(&pair)), verdict(&pair));
         if let (Passed::Heartbeat(one), Said::Heartbeat { size, story, .. }) = (one, first) {
-            let expected = (size < 10 && story > 0).then(|| fixture::public("site-2"));
+            let expected = (size < 10 && story == 2).then(|| fixture::public("site-2"));
             prop_assert_eq!(convicted(&Evidence::DivergentHeartbeat(one)), expected);
         }
     }

@@ -3,11 +3,11 @@
 use federation_proto::bounded::Bytes;
 use federation_proto::codec::Canonical;
 use federation_proto::entry::LedgerEntry;
-use federation_proto::evidence::{Evidence, EvidenceError};
+use federation_proto::evidence::{Evidence, EvidenceError, InForce};
 use federation_proto::governed::QuarantineOpened;
 use federation_proto::limits;
 
-use super::{commitment, committed, request, roster, signed};
+use super::{commitment, committed, request, roster, signed, verdict};
 use crate::draw::Stack;
 use crate::{fixture, survey};
 
@@ -58,7 +58,7 @@ fn evidence_within_evidence_stays_bytes() {
         let (roster, context) = (roster(), fixture::context());
         let mut verdict = Err(EvidenceError::NoConflict);
         let measured = allocation_counter::measure(|| {
-            verdict = evidence.verify(&roster, &context, |_| None);
+            verdict = evidence.verify(&[InForce { roster: &roster, context }], |_| None);
         });
         assert_eq!(verdict, Err(EvidenceError::NoCommitment("one")));
         measured.count_total
@@ -74,7 +74,7 @@ fn what_stands_in_evidence_is_not_read_with_it() {
     let entry = quarantine(Evidence::ConflictingCommitments { first, second });
     let read = LedgerEntry::from_canonical(&entry.to_canonical()).expect("an entry");
     assert_eq!(read, entry);
-    let verdict = self::evidence(read).verify(&roster(), &fixture::context(), |_| None);
+    let verdict = verdict(&evidence(read));
     assert!(matches!(verdict, Err(EvidenceError::Codec(_))), "{verdict:?}");
 }
 

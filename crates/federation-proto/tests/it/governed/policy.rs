@@ -22,7 +22,11 @@ fn change(previous: Digest, policy: &[u8]) -> PolicyChange {
     PolicyChange { previous, policy, pin: pin() }
 }
 
-fn endorse(change: PolicyChange, by: &[&str], context: &SigningContext) -> Endorsed<PolicyChange> {
+pub(super) fn endorse(
+    change: PolicyChange,
+    by: &[&str],
+    context: &SigningContext,
+) -> Endorsed<PolicyChange> {
     let keys: Vec<_> = by.iter().map(|owner| fixture::secret::<Document>(owner)).collect();
     Endorsed::sign(change, &keys, context)
 }

@@ -154,3 +154,26 @@ fn an_identity_is_a_participants_or_a_validators() {
     let governor = fixture::public::<federation_proto::keys::Document>("governor-a");
     assert!(roster.identity(&PublicKey::from_bytes(*governor.as_bytes())).is_none());
 }
+
+/// An update is sealed for all of them at once: one more, and no site could seal anything any more.
+#[test]
+fn a_roster_has_no_more_readers_than_a_payload() {
+    let readers = |count: usize| {
+        let mut configuration = fixture::configuration();
+        let reader = |number: usize| {
+            let owner = format!("reader-{number}");
+            ReaderRecord {
+                name: fixture::name(&owner),
+                organisation: fixture::name("org-r"),
+                encryption_key: fixture::reader(&owner).public(),
+            }
+        };
+        configuration.readers = (0..count).map(reader).collect();
+        configuration.validate().map(|roster| roster.payload_readers().len())
+    };
+    let limit = federation_proto::limits::RECIPIENTS;
+    // Four validators read, too.
+    assert_eq!(readers(limit - 4), Ok(limit));
+    let refusal = RosterError::TooManyReaders { got: limit + 1, limit };
+    assert_eq!(readers(limit - 3), Err(refusal));
+}

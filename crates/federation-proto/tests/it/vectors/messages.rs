@@ -134,8 +134,24 @@ fn vectors_of_messages() {
         }
         messages.push(message(survey, least));
     }
-    let names =
-        ["a", "site-1.eu_west", "", "Site", "a/b", "a b", "ä", &"x".repeat(64), &"x".repeat(65)];
+    let (longest, longer) = ("x".repeat(64), "x".repeat(65));
+    let names = [
+        "a",
+        "0",
+        "site-1.eu_west",
+        "",
+        "Site",
+        "a/b",
+        "a b",
+        "ä",
+        ".",
+        "..",
+        ".git",
+        "-rf",
+        "_",
+        &longest,
+        &longer,
+    ];
     let names: Vec<Value> = names
         .iter()
         .map(|text| json!({ "text": text, "is_name": Name::new(*text).is_ok() }))
