@@ -25,7 +25,8 @@ pub type RequestBytes = Bytes<{ 2 * limits::COMMITMENT }>;
 /// What proves that a node misbehaved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Evidence {
-    /// Two different commitments of one (node, generation, cycle), each in its signed request.
+    /// Two commitments of one (node, generation, cycle) to different updates, bases or predecessors, each in its
+    /// signed request.
     ConflictingCommitments {
         /// One.
         first: RequestBytes,
@@ -105,7 +106,7 @@ pub struct Conviction {
 /// What a node did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Offence {
-    /// Two different commitments in one cycle.
+    /// Two different updates in one cycle.
     Equivocation {
         /// Generation of both.
         generation: Generation,
@@ -143,9 +144,11 @@ impl Evidence {
                 let (generation, cycle) = (first.generation, first.cycle);
                 let one_cycle = first.node_fingerprint == second.node_fingerprint
                     && (generation, cycle) == (second.generation, second.cycle);
-                // All that a site says of an update, not its hash alone: another base under the same hash
-                // forks the site's chain of updates too.
-                if !one_cycle || first.statement_hash() == second.statement_hash() {
+                // Another base or predecessor under the same hash forks the site's chain of updates too. The same
+                // update signed again, for another session or epoch, is a retry.
+                let update =
+                    |c: &UpdateCommitment| (c.update_hash, c.base_state_hash, c.previous_update);
+                if !one_cycle || update(&first) == update(&second) {
                     return Err(EvidenceError::NoConflict);
                 }
                 let offence = Offence::Equivocation { generation, cycle };

@@ -36,6 +36,14 @@ impl AdmissionRules<'_> {
         Ok(())
     }
 
+    /// Whether the federation admits channels of this kind, for a session's opening and for its moves.
+    pub fn check_transport(&self, got: TransportKind) -> Result<(), HandshakeError> {
+        if self.transports.contains(&got) {
+            return Ok(());
+        }
+        Err(HandshakeError::TransportKind { got })
+    }
+
     /// Last epoch of a session accepted in `epoch`: the policy's term, cut at the end of the mandate.
     pub fn expiry(&self, epoch: FederatedEpoch) -> FederatedEpoch {
         let last = self.roster.configuration().mandate.last_epoch;
@@ -66,10 +74,7 @@ impl SessionOpened {
             return Err(HandshakeError::StaleAccept { current, got: accept.epoch });
         }
         rules.check_mandate(accept.epoch)?;
-        let kind = self.statement.claimed().transport.kind;
-        if !rules.transports.contains(&kind) {
-            return Err(HandshakeError::TransportKind { got: kind });
-        }
+        rules.check_transport(self.statement.claimed().transport.kind)?;
         // Judged as of the accept: the border may pass before the entry is ordered.
         let negotiated = rules.requirements.negotiate(&hello, accept.epoch, accept.attested)?;
         let Negotiated { wire_version, capabilities, attested } = &negotiated;

@@ -2,7 +2,7 @@
 
 use federation_proto::genesis::{Configuration, Genesis, Mandate, Roster};
 use federation_proto::handshake::{
-    AdmissionRules, Attestation, AttestationLevel, FederationAccept, FederationHello,
+    AdmissionRules, AnswerError, Attestation, AttestationLevel, FederationAccept, FederationHello,
     HandshakeError, Incompatibility, SessionOpened, SessionStatement, TransportError,
     TransportKind, TransportRecord,
 };
@@ -92,7 +92,7 @@ fn an_accept_answers_one_hello_only() {
         let expected = hello.hash();
         let session = fixture::session(hello, fixture::accept(), fixture::statement());
         let got = fixture::hello().hash();
-        let refusal = HandshakeError::OtherHello { expected, got };
+        let refusal = HandshakeError::Answer(AnswerError::OtherHello { expected, got });
         assert_eq!(session.check_binding(), Err(refusal), "{field}");
     }
 }
@@ -104,10 +104,10 @@ fn a_session_id_belongs_to_one_accept_only() {
         let stated = accept.session_id;
         let session = fixture::session(fixture::hello(), accept, fixture::statement());
         match session.check_binding() {
-            Err(HandshakeError::OtherHello { got, .. }) => {
+            Err(HandshakeError::Answer(AnswerError::OtherHello { got, .. })) => {
                 assert_eq!((field, got), ("hello_hash", fixture::digest("another")));
             }
-            Err(HandshakeError::SessionId { expected, got }) => {
+            Err(HandshakeError::Answer(AnswerError::SessionId { expected, got })) => {
                 assert_eq!(got, stated, "{field}");
                 assert_eq!(expected == named, field == "session_id", "{field}");
             }
@@ -152,7 +152,10 @@ fn the_session_signature_is_bound_to_both_certificates_and_the_expiry() {
 fn the_certificate_is_of_the_key_in_the_hello() {
     let session =
         agreed(|terms| terms.certificate_hashes[0] = fixture::digest("another certificate"));
-    assert_eq!(session.check_binding(), Err(HandshakeError::Accept("node certificate")));
+    let expected = fixture::terms().certificate_hashes[0];
+    let got = fixture::digest("another certificate");
+    let refusal = HandshakeError::Answer(AnswerError::NodeCertificate { expected, got });
+    assert_eq!(session.check_binding(), Err(refusal));
 }
 
 #[test]

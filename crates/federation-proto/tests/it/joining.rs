@@ -5,8 +5,8 @@ mod resumption;
 
 use federation_proto::genesis::Roster;
 use federation_proto::handshake::{
-    AcceptRefusal, AdmissionDesk, Attestation, AttestationLevel, Authority, Demands, DeskView,
-    FederationAccept, FederationHello, FederationRefusal, HelloChannel, HelloRefusal,
+    AcceptRefusal, AdmissionDesk, AnswerError, Attestation, AttestationLevel, Authority, Demands,
+    DeskView, FederationAccept, FederationHello, FederationRefusal, HelloChannel, HelloRefusal,
     NodeHandshake, NodeOutput, PhaseError, SessionOpened, TransportKind,
 };
 use federation_proto::keys::{Admission, Identity};
@@ -180,7 +180,9 @@ fn a_node_takes_no_terms_it_did_not_ask_for() {
     let other = fixture::digest("another");
     let [node_certificate, federation_certificate] = fixture::terms().certificate_hashes;
     let policy = fixture::digest("policy");
-    let channel = |end, expected| AcceptRefusal::OtherChannel { end, expected, got: other };
+    let node_channel = AnswerError::NodeCertificate { expected: node_certificate, got: other };
+    let federation_channel =
+        AcceptRefusal::FederationCertificate { expected: federation_certificate, got: other };
     let (said, until) = (fixture::epoch(3), fixture::epoch(50));
     let cases: [(Change, Option<AcceptRefusal>); 9] = [
         (|terms| terms.negotiated.wire_version = 2, downgrade("wire version")),
@@ -195,11 +197,11 @@ fn a_node_takes_no_terms_it_did_not_ask_for() {
         (|terms| terms.negotiated.attested = AttestationLevel::Tdx, downgrade("attestation")),
         (
             |terms| terms.certificate_hashes[0] = fixture::digest("another"),
-            Some(channel("the node", node_certificate)),
+            Some(node_channel.into()),
         ),
         (
             |terms| terms.certificate_hashes[1] = fixture::digest("another"),
-            Some(channel("the federation", federation_certificate)),
+            Some(federation_channel),
         ),
         (
             |terms| terms.policy_hash = fixture::digest("another"),
@@ -259,12 +261,13 @@ fn a_recorded_accept_opens_no_later_session() {
     let output =
         second.handle_accept(accept.clone(), endorsement.clone(), &world.authority(), &site());
     let got = fixture::hello().hash();
-    assert_eq!(output, Err(AcceptRefusal::OtherHello { expected, got }));
+    assert_eq!(output, Err(AnswerError::OtherHello { expected, got }.into()));
     // Renamed to the new hello it no longer has its session id, and repaired it has no signature.
     let mut renamed = FederationAccept { hello_hash: expected, ..accept };
     let output =
         second.handle_accept(renamed.clone(), endorsement.clone(), &world.authority(), &site());
-    let Err(AcceptRefusal::SessionId { expected: derived, .. }) = output else {
+    let Err(AcceptRefusal::Answer(AnswerError::SessionId { expected: derived, .. })) = output
+    else {
         panic!("{output:?}")
     };
     renamed.session_id = derived;
@@ -411,7 +414,7 @@ fn a_refusal_tells_the_operator_and_ends_nothing() {
     let other = Signed::sign(other, &fixture::secret(fixture::GOVERNORS[0]), &world.context);
     let output = node.handle_refusal(other, &world.authority());
     let (expected, got) = (hello.hash(), Digest::ZERO);
-    assert_eq!(output, Err(AcceptRefusal::OtherHello { expected, got }));
+    assert_eq!(output, Err(AnswerError::OtherHello { expected, got }.into()));
     let _ = node.handle_epoch(fixture::epoch(9));
 }
 

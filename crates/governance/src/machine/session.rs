@@ -104,6 +104,7 @@ impl MachineState {
         let node = session.node;
         let participant = rules.roster.participant(&node).ok_or(Refusal::UnknownNode(node))?;
         let resumed = resumed.clone().verify(&participant.identity, &rules.context)?;
+        rules.admission().check_transport(resumed.transport.kind)?;
         let terms = SessionTerms {
             session_id: request.session_id,
             node_fingerprint: node,

@@ -362,19 +362,13 @@ fn request(world: &World, index: usize, sequence: u64, entry: LedgerEntry) -> Ba
 fn resumption(world: &World, number: u32) -> SessionResumption {
     let tls_public_key = key::<Transport>("another channel").public();
     let certificates = [certificate_hash(&tls_public_key), Digest::ZERO];
-    let channel = TransportRecord {
-        kind: TransportKind::Quic,
-        tls_version: 0x0304,
-        cipher_suite: 0x1301,
-        ..TransportRecord::in_process(certificates, FederatedEpoch::new(9))
-    };
     SessionResumption {
         tls_public_key,
         session_id: world.session(1).0,
         node_fingerprint: node(1),
         federated_epoch: world.state().epoch(),
         number,
-        transport: channel,
+        transport: TransportRecord::in_process(certificates, FederatedEpoch::new(9)),
     }
 }
 
@@ -389,15 +383,15 @@ fn a_session_moves_to_another_channel_once_a_number() {
     let first = resumption(&world, 1);
     world.commit(vec![resumed(&world, 1, first.clone(), &site(1))]);
     let (_, session) = world.state().session_of(&node(1)).expect("open");
-    assert_eq!((session.transport, session.resumptions), (TransportKind::Quic, 1));
+    assert_eq!((session.transport, session.resumptions), (TransportKind::InProcess, 1));
     let again = world.refusal(resumed(&world, 2, first, &site(1)));
     assert_eq!(again, ResumptionError::Number { expected: 2, got: 1 }.into());
-    let mut weaker = resumption(&world, 2);
-    let certificates = weaker.transport.certificate_hashes;
-    weaker.transport = TransportRecord::in_process(certificates, FederatedEpoch::new(9));
-    let refusal = world.refusal(resumed(&world, 2, weaker, &site(1)));
-    let (present, got) = (TransportKind::Quic, TransportKind::InProcess);
-    assert_eq!(refusal, ResumptionError::Downgrade { present, got }.into());
+    let mut network = resumption(&world, 2);
+    network.transport.kind = TransportKind::Quic;
+    (network.transport.tls_version, network.transport.cipher_suite) = (0x0304, 0x1301);
+    let refusal = world.refusal(resumed(&world, 2, network, &site(1)));
+    let got = TransportKind::Quic;
+    assert_eq!(refusal, HandshakeError::TransportKind { got }.into());
 }
 
 #[test]
