@@ -186,6 +186,7 @@ fn desk_answers(
     rules: &AdmissionRules<'_>,
 ) -> Result<Vec<u8>, Box<dyn Error>> {
     let view = DeskView {
+        last_session: SessionId::new(Digest::ZERO),
         rules: rules.clone(),
         epoch: FederatedEpoch::new(1),
         federation_certificate: certificate_hash(&public::<Transport>("desk")),

@@ -17,6 +17,9 @@ use crate::limits;
 use crate::name::Name;
 use crate::signing::{Domain, Signed, SignedBody};
 
+/// The group that every validator belongs to, as a target of envelopes. No member has this name.
+pub const VALIDATORS: &str = "validators";
+
 /// What an envelope's payload is: always the canonical bytes of one type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PayloadKind {

@@ -34,7 +34,8 @@ pub struct Heartbeat {
     pub timestamp: LogicalTime,
     /// The ledger it holds.
     pub ledger: LedgerSummary,
-    /// The meta state it holds.
+    /// The meta state after exactly the blocks of `ledger`: whoever samples the two at different moments
+    /// contradicts itself.
     pub state_hash: Digest,
 }
 

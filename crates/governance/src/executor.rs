@@ -1,6 +1,6 @@
 //! Executing ordered batches into blocks: the one path that validators, followers and auditors share.
 
-use federation_proto::{Batch, BatchItem, LedgerBlockId, SequenceNumber};
+use federation_proto::{Batch, BatchItem, LedgerBlockId, SequenceNumber, SessionId};
 use ledger::{AppendError, BlockHeader, Execution, Ledger, LogHash};
 use thiserror::Error;
 
@@ -96,6 +96,12 @@ impl Executor {
     /// The block that opened a node's current session: its `ledger_block_id`.
     pub fn session_block(&self, node: &federation_proto::NodeFingerprint) -> Option<LedgerBlockId> {
         let (_, session) = self.state.session_of(node)?;
+        self.ledger.block(session.height).map(|block| block.header.id())
+    }
+
+    /// The block that opened a session, open or over.
+    pub fn block_of_session(&self, session_id: &SessionId) -> Option<LedgerBlockId> {
+        let session = self.state.sessions().get(session_id)?;
         self.ledger.block(session.height).map(|block| block.header.id())
     }
 

@@ -76,14 +76,15 @@ impl Governor {
     fn hello(&mut self, hello: Signed<FederationHello>) -> Result<Vec<Outgoing>, GovernorRefusal> {
         let executor = self.follower.executor();
         let rules = executor.rules();
+        let node = hello.claimed().node_fingerprint;
         let view = DeskView {
             rules: rules.admission(),
             epoch: executor.state().epoch(),
             federation_certificate: federation_certificate(rules),
+            last_session: executor.state().last_session_of(&node),
             channel: HelloChannel::Relayed,
             proven: AttestationLevel::None,
         };
-        let node = hello.claimed().node_fingerprint;
         let name = rules.roster.participant(&node).map(|site| site.record.name.clone());
         let answer = self.desk.handle_hello(hello, &view, &self.admission);
         let Some(name) = name else {

@@ -9,7 +9,7 @@ mod joining;
 use std::collections::BTreeMap;
 
 use federation_proto::codec::Canonical;
-use federation_proto::envelope::{Envelope, PayloadKind};
+use federation_proto::envelope::{Envelope, PayloadKind, VALIDATORS};
 use federation_proto::handshake::{FederationAccept, IncompatibilityReport};
 use federation_proto::keys::{Admission, Identity, Transport};
 use federation_proto::signing::Endorsement;
@@ -20,7 +20,6 @@ use federation_proto::{
 };
 
 use crate::follower::{Follower, FollowerRefusal};
-use crate::validator::VALIDATORS;
 use crate::wire::{Frame, Outgoing};
 use joining::Joining;
 
@@ -128,6 +127,11 @@ impl Participant {
         self.joining.as_ref()?.refusal()
     }
 
+    /// Whether the handshake or the session is over and the driver must join again, with a fresh nonce.
+    pub fn needs_join(&self) -> bool {
+        self.joining.as_ref().is_some_and(Joining::is_over)
+    }
+
     /// Whether an update still waits to be ordered.
     pub fn is_submitting(&self) -> bool {
         self.submission.is_some()
@@ -205,6 +209,8 @@ impl Participant {
             return Vec::new();
         };
         let session_id = opened.accept.claimed().session_id;
+        // Positions count within a session, from the one of its opening.
+        (self.next_request, self.next_envelope) = (1, 0);
         let entry = LedgerEntry::SessionOpened(Box::new(opened));
         let request = self.sign_request(session_id, Lane::Control, 0, entry);
         if let Some(joining) = &mut self.joining {
@@ -283,11 +289,18 @@ impl Participant {
         let node = self.identity.public();
         let executor = self.follower.executor();
         let state = executor.state();
-        if let Some(joining) = &mut self.joining
-            && let Some((session_id, _)) = state.session_of(&node)
-            && let Some(block) = executor.session_block(&node)
-        {
-            joining.handle_opened(*session_id, block);
+        if let Some(joining) = &mut self.joining {
+            let last = state.last_session_of(&node);
+            if let Some(block) = executor.block_of_session(&last) {
+                joining.handle_opened(last, block);
+            }
+            joining.handle_epoch(state.epoch());
+        }
+        // A request of another session will not be ordered any more; the receipts stay good.
+        let current = self.joining.as_ref().and_then(Joining::membership);
+        if let (Some(membership), Some(submission)) = (current, &mut self.submission) {
+            let session_id = membership.session_id;
+            submission.request.take_if(|request| request.claimed().session_id != session_id);
         }
         // Several epochs may have been executed at once, so its place in the window counts too.
         let ordered = |submission: &mut Submission| {

@@ -5,7 +5,7 @@
 
 use federation_proto::entry::AggregationRule;
 use federation_proto::handshake::Capability;
-use federation_proto::{Digest, HashDomain, Name};
+use federation_proto::{Digest, HashDomain, Name, limits};
 use meta_core::meta::federated::MAX_STALENESS;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -239,6 +239,13 @@ impl PolicyDocument {
             matches!(self.aggregation.rule, RuleName::TrimmedMean | RuleName::NnmTrimmedMean);
         let trim = u64::from(self.aggregation.trim);
         let ranges = [
+            (
+                "admission.required_capabilities",
+                self.admission.required_capabilities.len() as u64,
+                0,
+                limits::CAPABILITIES as u64,
+                "at most 64 of them",
+            ),
             ("admission.session_epochs", self.admission.session_epochs, 1, u64::MAX, ">= 1"),
             ("epoch.window_ms", self.epoch.window_ms, 1, u64::MAX, ">= 1"),
             (

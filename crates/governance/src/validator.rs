@@ -37,7 +37,6 @@ pub use blobs::BlobRefusal;
 use blobs::Storing;
 pub use envelopes::EnvelopeRefusal;
 use envelopes::Gate;
-pub(crate) use envelopes::VALIDATORS;
 pub use refusal::{HaltCause, ValidatorError, ValidatorRefusal};
 
 /// The three keys of a validator.

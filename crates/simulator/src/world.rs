@@ -59,6 +59,9 @@ pub(crate) struct World {
     governor_names: Vec<Name>,
     unsigning: BTreeSet<Name>,
     refusals: Vec<String>,
+    seed: u64,
+    /// Sites whose next hello is scheduled.
+    joining_again: BTreeSet<Name>,
 }
 
 /// How a node sees the ledger.
@@ -164,10 +167,12 @@ impl World {
             governor_names: Vec::new(),
             unsigning: faults.unsigning_governors.iter().cloned().collect(),
             refusals: Vec::new(),
+            seed,
+            joining_again: BTreeSet::new(),
         };
         world.settle_validators(scenario, founding, keys)?;
         world.settle_governors(founding, keys);
-        world.settle_sites(scenario, seed, founding, keys);
+        world.settle_sites(scenario, founding, keys);
         Ok(world)
     }
 
@@ -211,13 +216,7 @@ impl World {
         }
     }
 
-    fn settle_sites(
-        &mut self,
-        scenario: &Scenario,
-        seed: u64,
-        founding: &Founding,
-        keys: &KeyRing,
-    ) {
+    fn settle_sites(&mut self, scenario: &Scenario, founding: &Founding, keys: &KeyRing) {
         for site in &scenario.document().sites {
             let owner = site.name.as_str();
             let follower = Follower::new(founding.committee.clone(), founding.executor());
@@ -225,10 +224,7 @@ impl World {
                 SecretKey::<federation_proto::keys::Transport>::public(&keys.key(owner));
             let agent = Participant::new(site.name.clone(), keys.key(owner), transport, follower);
             self.sites.insert(site.name.clone(), agent);
-            let parts: [&[u8]; 2] = [&seed.to_le_bytes(), owner.as_bytes()];
-            let nonce = Stream::new("simulator/nonce", &parts).bytes32();
-            let join = Event::Join { site: site.name.clone(), nonce };
-            self.queue.schedule(LogicalTime::new(1), join);
+            self.schedule_join(&site.name, LogicalTime::new(1));
             let tick = Event::Tick { site: site.name.clone() };
             self.queue.schedule(LogicalTime::new(TICK_MS), tick);
         }
@@ -345,7 +341,10 @@ impl World {
                 self.tell_site(&site, ParticipantInput::Tick)
             }
             Event::Submit { site, blob } => self.tell_site(&site, ParticipantInput::Submit(blob)),
-            Event::Join { site, nonce } => self.tell_site(&site, ParticipantInput::Join { nonce }),
+            Event::Join { site, nonce } => {
+                self.joining_again.remove(&site);
+                self.tell_site(&site, ParticipantInput::Join { nonce })
+            }
         }
     }
 
@@ -397,8 +396,20 @@ impl World {
         let frames = site.handle(now, input);
         let frames =
             frames.map_err(|cause| WorldError::Follower { site: name.clone(), at: now, cause })?;
+        let joins_again = site.needs_join();
         frames.iter().for_each(|outgoing| self.send(name, outgoing));
+        if joins_again && self.joining_again.insert(name.clone()) {
+            self.schedule_join(name, now.plus_millis(1));
+        }
         Ok(())
+    }
+
+    /// A site says hello at a time, with a nonce that no other hello of the run has.
+    fn schedule_join(&mut self, name: &Name, at: LogicalTime) {
+        let parts: [&[u8]; 3] =
+            [&self.seed.to_le_bytes(), name.as_str().as_bytes(), &at.get().to_le_bytes()];
+        let nonce = Stream::new("simulator/nonce", &parts).bytes32();
+        self.queue.schedule(at, Event::Join { site: name.clone(), nonce });
     }
 
     fn tell_governor(&mut self, name: &Name, frame: Frame) -> Result<(), WorldError> {

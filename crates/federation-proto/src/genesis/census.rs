@@ -8,6 +8,7 @@ use super::roster::{Governor, Participant, Reader, Validator, Witness};
 use super::{GovernorRecord, ParticipantRecord, ReaderRecord, ValidatorRecord, WitnessRecord};
 use crate::counters::FederatedEpoch;
 use crate::digest::Digest;
+use crate::envelope::VALIDATORS;
 use crate::keys::{
     CheckedEncryptionKey, EncryptionKey, EncryptionKeyError, KeyError, KeyRole, PublicKey,
     VerifyingKey,
@@ -73,6 +74,27 @@ pub enum RosterError {
         /// Keys allowed.
         limit: usize,
     },
+    /// More members of a kind than the wire has room for: nobody could read the configuration back.
+    #[error("{got} {what}, a configuration has at most {limit}")]
+    TooMany {
+        /// Which members.
+        what: &'static str,
+        /// How many.
+        got: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// Longer names and more members together than the wire has room for.
+    #[error("a configuration of {length} bytes, the limit is {limit}")]
+    TooLarge {
+        /// Its canonical bytes.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// A member has the name of a group that envelopes are sent to.
+    #[error("name {0} is that of a group")]
+    GroupName(Name),
     /// Too few validators for Byzantine agreement.
     #[error(
         "{0} validators: PBFT needs at least 4 (proof of authority comes with the consensus work)"
@@ -97,6 +119,9 @@ pub(super) struct Census {
 
 impl Census {
     fn name<'n>(&mut self, name: &'n Name) -> Result<&'n str, RosterError> {
+        if name.as_str() == VALIDATORS {
+            return Err(RosterError::GroupName(name.clone()));
+        }
         if self.names.insert(name.clone()) {
             Ok(name.as_str())
         } else {

@@ -8,6 +8,7 @@ use super::{
     Configuration, GovernorRecord, Mandate, ParticipantRecord, ReaderRecord, Thresholds,
     ValidatorRecord, WitnessRecord,
 };
+use crate::codec::Canonical;
 use crate::digest::Digest;
 use crate::keys::{
     Admission, Artifact, CheckedEncryptionKey, Consensus, Cosigner, Document, GovernanceNote,
@@ -94,9 +95,22 @@ impl Configuration {
         if first > last {
             return Err(RosterError::Mandate { first, last });
         }
+        let lists = [
+            ("validators", self.validators.len(), limits::VALIDATORS),
+            ("participants", self.participants.len(), limits::PARTICIPANTS),
+            ("governors", self.governors.len(), limits::ENDORSEMENTS),
+            ("witnesses", self.witnesses.len(), limits::ENDORSEMENTS),
+        ];
+        if let Some((what, got, limit)) = lists.into_iter().find(|(_, got, limit)| got > limit) {
+            return Err(RosterError::TooMany { what, got, limit });
+        }
         let (got, limit) = (self.validators.len() + self.readers.len(), limits::RECIPIENTS);
         if got > limit {
             return Err(RosterError::TooManyReaders { got, limit });
+        }
+        let (length, limit) = (self.to_canonical().len(), limits::GENESIS);
+        if length > limit {
+            return Err(RosterError::TooLarge { length, limit });
         }
         let mut census = Census::default();
         let validators = census.each(&self.validators, Census::validator)?;

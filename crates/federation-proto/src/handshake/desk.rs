@@ -9,11 +9,12 @@ use super::accept::{AcceptTerms, FederationAccept};
 use super::admission::AdmissionRules;
 use super::attestation::AttestationLevel;
 use super::hello::{ChannelBinding, FederationHello};
-use super::negotiation::{FederationRefusal, IncompatibilityReport};
+use super::negotiation::{FederationRefusal, Incompatibility, IncompatibilityReport};
 use super::session::HandshakeError;
 use super::transport::certificate_hash;
 use crate::counters::FederatedEpoch;
 use crate::digest::Digest;
+use crate::ids::SessionId;
 use crate::keys::{Admission, NodeFingerprint, PublicKey, SecretKey, Transport};
 use crate::signing::{Endorsed, SignatureError, Signed};
 
@@ -29,6 +30,8 @@ pub struct DeskView<'a> {
     pub epoch: FederatedEpoch,
     /// The certificate of the federation's end of the channel.
     pub federation_certificate: Digest,
+    /// The node's last session on the ledger, zeros before its first.
+    pub last_session: SessionId,
     /// The channel that the hello came in.
     pub channel: HelloChannel,
     /// What the caller itself verified about the node's machine.
@@ -123,6 +126,11 @@ impl AdmissionDesk {
         rules.check_mandate(*epoch).map_err(HelloRefusal::Mandate)?;
         view.channel.check(&hello)?;
         self.remember(&hello, *epoch)?;
+        let (expected, got) = (view.last_session, hello.previous_session);
+        if got != expected {
+            let report = Incompatibility::PreviousSession { expected, got }.into();
+            return Err(refuse(&hello, *epoch, report, key, view));
+        }
         let negotiated = rules
             .requirements
             .negotiate(&hello, *epoch, view.proven)

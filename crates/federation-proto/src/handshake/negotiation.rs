@@ -13,7 +13,7 @@ use crate::bounded;
 use crate::codec::canonical;
 use crate::counters::FederatedEpoch;
 use crate::digest::Digest;
-use crate::ids::FederationId;
+use crate::ids::{FederationId, SessionId};
 use crate::keys::Admission;
 use crate::limits;
 use crate::name::Name;
@@ -125,6 +125,16 @@ pub enum Incompatibility {
         offered: AttestationLevel,
         /// What was proven.
         proven: AttestationLevel,
+    },
+    /// The hello follows another session than the node's last one on the ledger.
+    #[error(
+        "hello follows session {got}, the node's last one is {expected}: follow the ledger first"
+    )]
+    PreviousSession {
+        /// The last session on the ledger.
+        expected: SessionId,
+        /// The one named.
+        got: SessionId,
     },
 }
 

@@ -228,25 +228,35 @@ impl NodeHandshake {
         Err(last.into())
     }
 
-    /// The ledger shows a session of this node. If it is the published one, envelopes name its block from here
-    /// on. If it is another, as when a node greeted twice, the published one can never follow: greet again.
+    /// The ledger shows the node's last session. If it is the published one, envelopes name its block from here
+    /// on. If it is neither that nor the one that the hello follows, as when a node greeted twice, the handshake
+    /// can never be ordered, or the session was replaced: greet again.
     pub fn handle_opened(
         &mut self,
         session_id: SessionId,
         ledger_block_id: LedgerBlockId,
     ) -> Result<NodeOutput, PhaseError> {
-        let Phase::Publishing(opened) = &self.phase else {
-            return Err(self.unexpected("session block"));
+        let (follows, own) = match &self.phase {
+            Phase::Greeting(greeting) => (greeting.hello.claimed().previous_session, None),
+            Phase::Publishing(opened) => {
+                let accept = opened.accept.claimed();
+                (opened.hello.claimed().previous_session, Some(accept.session_id))
+            }
+            Phase::Established(established) => (established.terms.session_id, None),
+            Phase::Expired => return Err(self.unexpected("session block")),
         };
-        let accept = opened.accept.claimed();
-        if session_id == opened.hello.claimed().previous_session {
-            // The session that this one is to replace, still standing.
+        if session_id == follows {
             return Ok(NodeOutput::Nothing);
         }
-        if session_id != accept.session_id {
+        let Phase::Publishing(opened) = &self.phase else {
+            self.phase = Phase::Expired;
+            return Ok(NodeOutput::Expired);
+        };
+        if own != Some(session_id) {
             self.phase = Phase::Expired;
             return Ok(NodeOutput::Expired);
         }
+        let accept = opened.accept.claimed();
         let statement = opened.statement.claimed();
         let established = Established {
             ledger_block_id,

@@ -7,7 +7,7 @@ use federation_proto::genesis::Roster;
 use federation_proto::handshake::{
     AcceptRefusal, AdmissionDesk, AnswerError, Attestation, AttestationLevel, Authority, Demands,
     DeskView, FederationAccept, FederationHello, FederationRefusal, HelloChannel, HelloRefusal,
-    NodeHandshake, NodeOutput, PhaseError, SessionOpened, TransportKind,
+    Incompatibility, NodeHandshake, NodeOutput, PhaseError, SessionOpened, TransportKind,
 };
 use federation_proto::keys::{Admission, Identity};
 use federation_proto::signing::{Endorsement, SignatureError};
@@ -79,7 +79,19 @@ impl World {
         number: usize,
         hello: Signed<FederationHello>,
     ) -> Result<Endorsed<FederationAccept>, HelloRefusal> {
+        let last_session = hello.claimed().previous_session;
+        self.answer_after(number, hello, last_session)
+    }
+
+    /// As [`World::answer`], where the ledger has this last session of the node.
+    fn answer_after(
+        &mut self,
+        number: usize,
+        hello: Signed<FederationHello>,
+        last_session: SessionId,
+    ) -> Result<Endorsed<FederationAccept>, HelloRefusal> {
         let view = DeskView {
+            last_session,
             rules: fixture::admission(&self.roster, &self.context, &self.required),
             epoch: self.epoch,
             federation_certificate: fixture::terms().certificate_hashes[1],
@@ -292,8 +304,34 @@ fn nothing_comes_out_of_its_phase() {
     let output = node.handle_resumed(&resumption::first_move(), world.epoch);
     assert_eq!(output, Err(out_of_phase("ordered resumption", "publishing")));
     assert_eq!(node.handle_opened(expected, block()), Ok(NodeOutput::Established));
-    let output = node.handle_opened(expected, block());
-    assert_eq!(output, Err(out_of_phase("session block", "established")));
+    assert_eq!(node.handle_opened(expected, block()), Ok(NodeOutput::Nothing), "it stands");
+}
+
+/// Whatever a node waits for, or stands in: another session of its own ends it.
+#[test]
+fn a_node_notices_that_it_was_replaced() {
+    let mut world = World::new();
+    let other = SessionId::new(fixture::digest("another"));
+    let mut greeting = world.greet(fixture::hello());
+    let previous = fixture::hello().previous_session;
+    assert_eq!(greeting.handle_opened(previous, block()), Ok(NodeOutput::Nothing));
+    assert_eq!(greeting.handle_opened(other, block()), Ok(NodeOutput::Expired));
+    let mut established = world.established();
+    assert_eq!(established.handle_opened(other, block()), Ok(NodeOutput::Expired));
+    assert!(established.established().is_none());
+}
+
+#[test]
+fn a_desk_answers_nobody_who_follows_another_session() {
+    let mut world = World::new();
+    let hello = Signed::sign(fixture::hello(), &site(), &world.context);
+    let expected = SessionId::new(fixture::digest("another"));
+    let Err(HelloRefusal::Incompatible(refusal)) = world.answer_after(0, hello, expected) else {
+        panic!("a hello that follows nothing was accepted")
+    };
+    let got = fixture::hello().previous_session;
+    let reason = Incompatibility::PreviousSession { expected, got };
+    assert_eq!(refusal.claimed().report.reasons(), [reason]);
 }
 
 /// The published session names the one before it: once another was opened, it follows nothing any more.

@@ -290,8 +290,11 @@ impl World {
         };
         let same_channel =
             bound == exporter && tls_public_key.is_none_or(|key| key == claimed.tls_public_key);
+        let author = SITES.iter().position(|site| public(site) == claimed.node_fingerprint);
+        let last_session = author.map_or(NO_SESSION, |author| self.ledger.last[author]);
         let view = DeskView {
             rules: federation.rules(),
+            last_session,
             epoch: self.epoch,
             federation_certificate: federation.certificate(),
             channel,
@@ -301,8 +304,8 @@ impl World {
         match self.desks[desk].handle_hello(hello, &view, &key) {
             Ok(accept) => {
                 // Law: a desk answers what a site really said, around the epoch in which it said it, in the
-                // channel in which it said it.
-                assert!(same_channel);
+                // channel in which it said it, and after the session that it names.
+                assert!(same_channel && claimed.previous_session == last_session);
                 assert!(self.record.hellos.iter().any(|said| *said.claimed() == claimed));
                 assert!(claimed.federated_epoch.get().abs_diff(self.epoch.get()) <= 1);
                 let endorsement = accept.endorsements()[0].clone();
@@ -379,21 +382,32 @@ impl World {
             assert_eq!(earlier, None, "a session opens once");
             self.ledger.last[site] = session;
         }
-        if !self.ledger.sessions.contains_key(&session) {
+        // The node sees the last session that the ledger has of it.
+        let session = self.ledger.last[site];
+        if session == NO_SESSION {
             return;
         }
         let Some(node) = &mut self.nodes[site] else { return };
-        let (phase, waiting) = (node.phase(), node.pending().cloned());
-        let waiting = waiting.map(|opened| opened.accept.claimed().session_id);
+        let phase = node.phase();
+        let own = node.pending().map(|opened| opened.accept.claimed().session_id);
+        let followed = match (node.hello(), node.pending(), node.established()) {
+            (Some(hello), ..) => Some(hello.claimed().previous_session),
+            (_, Some(opened), _) => Some(opened.hello.claimed().previous_session),
+            (.., Some(established)) => Some(established.terms.session_id),
+            _ => None,
+        };
         let output = node.handle_opened(session, LedgerBlockId::new(session.digest()));
-        // Law: its own session establishes a node, and another one ends its hopes.
-        match waiting {
-            Some(own) if own == session => assert_eq!(output, Ok(NodeOutput::Established)),
-            Some(_) => {
-                assert_eq!(output, Ok(NodeOutput::Expired));
-                assert_eq!(node.phase(), "expired");
-            }
+        // Law: its own session establishes a node, the one that it follows or stands in changes nothing, and
+        // another one ends its hopes.
+        match followed {
             None => assert!(output.is_err() && node.phase() == phase),
+            Some(known) if known == session => {
+                assert_eq!((output, node.phase()), (Ok(NodeOutput::Nothing), phase));
+            }
+            Some(_) if own == Some(session) => assert_eq!(output, Ok(NodeOutput::Established)),
+            Some(_) => {
+                assert_eq!((output, node.phase()), (Ok(NodeOutput::Expired), "expired"));
+            }
         }
     }
 

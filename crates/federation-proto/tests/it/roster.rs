@@ -2,6 +2,7 @@
 
 mod encryption;
 
+use federation_proto::codec::Canonical;
 use federation_proto::genesis::{Configuration, RosterError};
 use federation_proto::keys::{EncryptionKey, KeyError, KeyKind, KeyRole, PublicKey};
 use federation_proto::quorum;
@@ -220,4 +221,35 @@ fn the_committee_hash_follows_votes_keys_and_order() {
     policy.policy_hash = fixture::digest("another");
     assert_eq!(policy.validator_set_hash(), base.validator_set_hash());
     assert_ne!(policy.digest(), base.digest());
+}
+
+/// What is refused here could be signed and hashed, and then read back by nobody.
+#[test]
+fn a_configuration_that_no_reader_would_take_is_no_roster() {
+    let record = |index: usize| {
+        let owner = format!("v{index}");
+        federation_proto::genesis::ValidatorRecord {
+            name: fixture::name(&owner),
+            fingerprint: fixture::public(&owner),
+            consensus_key: fixture::public(&owner),
+            log_key: fixture::public(&owner),
+            encryption_key: fixture::reader(&owner).public(),
+            organisation: fixture::name("org-v"),
+            region: fixture::name("here"),
+        }
+    };
+    let limit = federation_proto::limits::VALIDATORS;
+    let mut configuration = fixture::configuration();
+    configuration.validators = (0..limit).map(record).collect();
+    assert!(Configuration::from_canonical(&configuration.to_canonical()).is_ok());
+    assert!(configuration.clone().validate().is_ok());
+    configuration.validators.push(record(limit));
+    assert!(Configuration::from_canonical(&configuration.to_canonical()).is_err());
+    let (what, got) = ("validators", limit + 1);
+    assert_eq!(refusal(configuration), RosterError::TooMany { what, got, limit });
+    let mut configuration = fixture::configuration();
+    let limit = federation_proto::limits::PARTICIPANTS;
+    configuration.participants = vec![configuration.participants[0].clone(); limit + 1];
+    let (what, got) = ("participants", limit + 1);
+    assert_eq!(refusal(configuration), RosterError::TooMany { what, got, limit });
 }

@@ -89,9 +89,8 @@ impl MachineState {
         let mut sessions = self.rest.sessions.values();
         let window = rules.policy.document().epoch.window_ms;
         time.millis_since(*opened_at) >= window
-            || sessions.all(|site| {
-                epoch > site.not_after_epoch || self.has_committed_for(&site.node, epoch)
-            })
+            || sessions
+                .all(|site| !site.is_open(epoch) || self.has_committed_for(&site.node, epoch))
     }
 
     /// Organisations with a commitment that waits.

@@ -56,6 +56,14 @@ pub enum Refusal {
     /// The session was opened before.
     #[error("session {0} was opened before")]
     SessionReplayed(SessionId),
+    /// The node opens sessions as it pleases.
+    #[error("node {node} opened too many sessions in epoch {epoch}")]
+    TooManySessions {
+        /// The node.
+        node: NodeFingerprint,
+        /// The epoch.
+        epoch: FederatedEpoch,
+    },
     /// No such session, or it has expired.
     #[error("session {0} is not open")]
     NoSession(SessionId),

@@ -14,7 +14,11 @@ use serde::{Deserialize, Serialize};
 use super::refusal::same;
 use super::{MachineState, Place, Refusal, Rules};
 
-/// An open session.
+/// Sessions that one node may open in one epoch. Each stays in the state for ever, so a node must not make them
+/// as it pleases.
+const MAX_SESSIONS_PER_EPOCH: usize = 4;
+
+/// A session, open or over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// Whose.
@@ -24,6 +28,8 @@ pub struct Session {
     pub height: Height,
     /// Where the ledger opened it, down to the entry: two of one node may share a block.
     pub(super) position: (Height, u32),
+    /// The epoch in which the ledger opened it.
+    pub opened_in: FederatedEpoch,
     /// Last epoch it is good for.
     pub not_after_epoch: FederatedEpoch,
     /// Kind of its present channel.
@@ -63,13 +69,20 @@ impl MachineState {
         request: &Request,
         opened: &SessionOpened,
     ) -> Result<(), Refusal> {
-        opened.verify(&rules.admission(), self.epoch())?;
+        // What needs no signature check comes first: a recorded opening costs whoever replays it more than us.
+        let claimed = opened.accept.claimed().session_id;
+        if self.rest.sessions.contains_key(&claimed) {
+            return Err(Refusal::SessionReplayed(claimed));
+        }
+        let epoch = self.epoch();
+        opened.verify(&rules.admission(), epoch)?;
         let accept = opened.accept.claimed();
         let node = opened.hello.claimed().node_fingerprint;
         same("request node", &node, &request.node_fingerprint)?;
         same("request session", &accept.session_id, &request.session_id)?;
-        if self.rest.sessions.contains_key(&accept.session_id) {
-            return Err(Refusal::SessionReplayed(accept.session_id));
+        let opened_now = |session: &&Session| session.node == node && session.opened_in == epoch;
+        if self.rest.sessions.values().filter(opened_now).count() >= MAX_SESSIONS_PER_EPOCH {
+            return Err(Refusal::TooManySessions { node, epoch });
         }
         let last = self.last_session_of(&node);
         same("previous session", &last, &opened.hello.claimed().previous_session)?;
@@ -80,6 +93,7 @@ impl MachineState {
             node,
             height: place.height,
             position: (place.height, place.index),
+            opened_in: epoch,
             not_after_epoch: accept.not_after_epoch,
             transport: opened.statement.claimed().transport.kind,
             federation_certificate: accept.certificate_hashes[1],

@@ -9,7 +9,9 @@ use federation_proto::handshake::{
 };
 use federation_proto::keys::{Admission, Identity, Transport, VerifyingKey};
 use federation_proto::signing::Endorsement;
-use federation_proto::{Digest, LedgerBlockId, PublicKey, Request, SecretKey, SessionId, Signed};
+use federation_proto::{
+    Digest, FederatedEpoch, LedgerBlockId, PublicKey, Request, SecretKey, SessionId, Signed,
+};
 
 use super::Membership;
 use crate::executor::Executor;
@@ -116,13 +118,25 @@ impl Joining {
         }
     }
 
-    /// The ledger has a session of this node.
+    /// The ledger's last session of this node.
     pub(super) fn handle_opened(&mut self, session_id: SessionId, block: LedgerBlockId) {
         if let Ok(NodeOutput::Established | NodeOutput::Expired) =
             self.handshake.handle_opened(session_id, block)
         {
             self.request = None;
         }
+    }
+
+    /// The epoch that the ledger is in.
+    pub(super) fn handle_epoch(&mut self, epoch: FederatedEpoch) {
+        if self.handshake.handle_epoch(epoch) == NodeOutput::Expired {
+            self.request = None;
+        }
+    }
+
+    /// Whether nothing more can come of it.
+    pub(super) fn is_over(&self) -> bool {
+        self.handshake.phase() == "expired"
     }
 }
 

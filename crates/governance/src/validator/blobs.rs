@@ -212,9 +212,12 @@ impl FederationApplication {
             return Err(BlobRefusal::ForeignAuthor { author, carrier: *carrier });
         }
         let update = signed.verify(&participant.identity, &rules.context)?.into_body();
-        let session = state.session_of(&author).map(|(id, _)| *id);
-        let block = self.executor.session_block(&author);
-        if (session, block) != (Some(update.session_id), Some(update.ledger_block_id)) {
+        // Any session of its author, open or over: an update keeps the one that it was signed in.
+        let session = state.sessions().get(&update.session_id);
+        let block = self.executor.block_of_session(&update.session_id);
+        if session.is_none_or(|session| session.node != author)
+            || block != Some(update.ledger_block_id)
+        {
             return Err(BlobRefusal::Session);
         }
         let (current, got) = (state.epoch(), update.federated_epoch);

@@ -5,16 +5,15 @@
 use std::collections::BTreeMap;
 
 use federation_proto::codec::CodecError;
-use federation_proto::envelope::{Envelope, EnvelopeError, PayloadKind, SessionPosition};
+use federation_proto::envelope::{
+    Envelope, EnvelopeError, PayloadKind, SessionPosition, VALIDATORS,
+};
 use federation_proto::replay::{ReplayGuard, ReplayRefusal};
 use federation_proto::signing::SignatureError;
 use federation_proto::{Name, NodeFingerprint, SessionId, Signed};
 use thiserror::Error;
 
 use crate::executor::Executor;
-
-/// The group that every validator belongs to.
-pub(crate) const VALIDATORS: &str = "validators";
 
 /// Why an envelope is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -57,8 +56,9 @@ impl Gate {
         Self { guard: ReplayGuard::new(participants), sessions: BTreeMap::new() }
     }
 
-    /// Whether an envelope of an open session is new. Its position is used up only by [`Gate::admit`], when
-    /// its payload was taken: what is refused today because this node lags may come again by another way.
+    /// Whether an envelope of an open session is new. Its position is used up only by [`Gate::admit`]: for
+    /// an update when it is taken, since what is refused today because this node lags may come again by another
+    /// way, and for a request when it reached the replica.
     pub(super) fn check(
         &mut self,
         executor: &Executor,

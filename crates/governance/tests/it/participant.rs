@@ -52,6 +52,9 @@ fn answer(world: &World, governor: &str, sent: &[Outgoing]) -> Frame {
         panic!("one hello was expected: {sent:?}")
     };
     let mut desk = Governor::new(key(governor), key(governor), world.follower());
+    for ordered in &world.history {
+        let _ = desk.handle(Frame::Ordered(Box::new(ordered.clone())));
+    }
     let mut answers = desk.handle(frame.clone()).expect("an answer");
     answers.pop().expect("an accept").frame
 }

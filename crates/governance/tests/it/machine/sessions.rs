@@ -428,3 +428,43 @@ fn a_node_leaves_and_may_come_back() {
     world.commit(vec![second.item(&world.context())]);
     assert_eq!(world.session(1).0, second.session_id());
 }
+
+/// Sessions stay in the state for ever, so nobody makes them as it pleases.
+#[test]
+fn a_node_opens_a_few_sessions_an_epoch_and_no_more() {
+    let mut world = World::new();
+    for nonce in 1..=4 {
+        let item = Handshake::of(&world, 1, nonce).item(&world.context());
+        world.commit(vec![item]);
+    }
+    let fifth = Handshake::of(&world, 1, 5).item(&world.context());
+    let refusal = world.refusal(fifth);
+    let (node, epoch) = (node(1), world.state().epoch());
+    assert_eq!(refusal, Refusal::TooManySessions { node, epoch });
+    world.join(2);
+}
+
+/// Who left is waited for by nobody.
+#[test]
+fn a_cut_does_not_wait_for_a_node_that_left() {
+    let mut world = World::open();
+    let sites = crate::fixture::SITES;
+    for index in 1..sites {
+        let item = world.committing(index, 1);
+        world.commit(vec![item]);
+    }
+    let due = |world: &World| {
+        let state = world.state();
+        state.cut_due(world.rules(), world.executor.ledger().head().batch_time)
+    };
+    assert!(!due(&world), "one site may still commit");
+    let closed = SessionClosed {
+        session_id: world.session(sites).0,
+        node_fingerprint: node(sites),
+        federated_epoch: world.state().epoch(),
+        reason: SessionEnd::Left,
+    };
+    let close = request(&world, sites, 1, LedgerEntry::SessionClosed(closed));
+    world.commit(vec![close]);
+    assert!(due(&world));
+}

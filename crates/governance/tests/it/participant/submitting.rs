@@ -2,13 +2,13 @@
 
 use federation_proto::envelope::PayloadKind;
 use federation_proto::update::BlobReceipt;
-use federation_proto::{Digest, FederatedEpoch, LedgerEntry, Signed};
+use federation_proto::{BatchItem, Digest, FederatedEpoch, LedgerEntry, Signed};
 use governance::participant::{Participant, ParticipantInput, RETRY_MS};
 use governance::wire::{Frame, Outgoing};
 
-use super::{SITE, follow, frame, member, now, payload, requested, tell};
+use super::{SITE, answer, follow, frame, member, now, payload, requested, tell};
 use crate::fixture::update::receipt;
-use crate::fixture::{SITES, World, key, node, validator};
+use crate::fixture::{GOVERNORS, SITES, World, key, node, validator};
 
 fn submitted(world: &World, agent: &mut Participant) -> Vec<u8> {
     let blob = world.blob(SITE, &world.update(SITE, 1));
@@ -125,4 +125,42 @@ fn a_site_that_catches_up_over_whole_epochs_knows_that_it_was_heard() {
     }
     assert_eq!(agent.follower().executor().state(), world.state());
     assert!(!agent.is_submitting(), "it would ask for what was executed, for ever");
+}
+
+/// A session is replaced while an update is on its way: the update keeps the session it was signed in, its
+/// commitment is asked for anew, and positions begin anew too.
+#[test]
+fn an_update_outlives_the_session_it_was_signed_in() {
+    let (mut world, mut agent) = member();
+    let blob = submitted(&world, &mut agent);
+    honest(&world, &mut agent, 0);
+    honest(&world, &mut agent, 1);
+    let lost = requested(&honest(&world, &mut agent, 2));
+    let update = world.update(SITE, 1);
+    let receipts = [0, 1, 2].map(|voucher| {
+        let body = receipt(voucher, &update, &blob);
+        Signed::sign(body, &key(&validator(voucher)), &world.context())
+    });
+    let hello = tell(&mut agent, ParticipantInput::Join { nonce: [77; 32] });
+    for owner in &GOVERNORS[..2] {
+        let accept = answer(&world, owner, &hello);
+        for sent in frame(&mut agent, accept) {
+            world.commit(vec![requested(&[sent])]);
+        }
+    }
+    follow(&mut agent, &world);
+    let session = world.session(SITE).0;
+    assert_eq!(agent.membership().expect("a member").session_id, session);
+    assert!(agent.is_submitting() && !agent.needs_join());
+    let late = now().plus_millis(9 * RETRY_MS);
+    let again = agent.handle(late, ParticipantInput::Tick).expect("a retry");
+    assert_eq!(payload(&again, PayloadKind::MetaUpdate), blob, "the same bytes");
+    let [first, ..] = receipts;
+    let request = requested(&frame(&mut agent, Frame::Receipt(Box::new(first))));
+    let BatchItem::Request(signed) = &request else { panic!("a request") };
+    assert_eq!((signed.claimed().session_id, signed.claimed().sequence.get()), (session, 1));
+    assert!(world.preview(vec![lost]).is_err(), "its session is over");
+    world.commit(vec![request]);
+    follow(&mut agent, &world);
+    assert!(!agent.is_submitting());
 }

@@ -14,6 +14,7 @@ use governance::wire::{Frame, Outgoing, Recipient};
 use meta_core::delta::{DeltaError, DeltaPayload, FrameError, PayloadError};
 
 use crate::fixture::bench::{BACKUP, Bench, frames, refusals, tokens, voted};
+use crate::fixture::session::Handshake;
 use crate::fixture::update::{carrying, delta, receipt};
 use crate::fixture::{SITES, World, key, name, node, site, validator};
 
@@ -264,4 +265,16 @@ fn a_blob_is_asked_for_once_and_again_when_told_to_resend() {
     assert_eq!(asked(&bench.input(ValidatorInput::Wake)), []);
     bench.frame(Frame::Blob(world.blobs[&wanted[0]].clone()));
     assert_eq!(asked(&bench.input(ValidatorInput::Resend)), []);
+}
+
+/// A site that renews its session while an update waits resends the bytes it signed.
+#[test]
+fn an_update_of_a_replaced_session_is_stored() {
+    let mut world = World::open();
+    let blob = world.blob(1, &world.update(1, 1));
+    let second = Handshake::of(&world, 1, 2).item(&world.context());
+    world.commit(vec![second]);
+    let mut bench = Bench::after(&world);
+    assert!(refusals(bench.frame(world.update_frame(1, blob))).is_empty());
+    assert_eq!(bench.validator.blobs().len(), 1);
 }
