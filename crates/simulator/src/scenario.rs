@@ -205,16 +205,6 @@ pub enum ScenarioError {
     /// The optimiser refuses the settings.
     #[error("scenario learning: {0}")]
     Learning(String),
-    /// More epochs than a session lasts.
-    #[error(
-        "scenario epochs is {epochs}, the policy's admission.session_epochs is {session_epochs}: sites do not renew their sessions yet, so take at most that many epochs"
-    )]
-    SessionEpochs {
-        /// Epochs of the run.
-        epochs: u64,
-        /// Epochs of a session.
-        session_epochs: u64,
-    },
     /// Too few organisations for the policy.
     #[error(
         "scenario sites belong to {found} organisations, the policy needs updates of at least {needed}"
@@ -328,11 +318,6 @@ impl Scenario {
         let found = organisations.len();
         if found < needed as usize {
             return Err(ScenarioError::Organisations { found, needed });
-        }
-        let epochs = self.document.epochs;
-        let session_epochs = self.policy.document().admission.session_epochs;
-        if epochs > session_epochs {
-            return Err(ScenarioError::SessionEpochs { epochs, session_epochs });
         }
         Ok(self)
     }

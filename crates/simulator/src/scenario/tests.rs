@@ -108,17 +108,6 @@ fn learning_settings_out_of_range_name_field_and_values() {
 }
 
 #[test]
-fn a_run_ends_before_the_sessions_of_its_sites() {
-    let baseline = || Scenario::builtin("baseline").expect("built in");
-    assert_eq!(baseline().with_epochs(64).map(|scenario| scenario.document().epochs), Ok(64));
-    let expected = ScenarioError::SessionEpochs { epochs: 65, session_epochs: 64 };
-    assert_eq!(baseline().with_epochs(65), Err(expected.clone()));
-    assert_eq!(refused("epochs = 5", "epochs = 65"), expected);
-    let shown = expected.to_string();
-    assert!(shown.contains("65") && shown.contains("session_epochs is 64"), "{shown}");
-}
-
-#[test]
 fn instances_out_of_range_name_site_field_and_values() {
     let oslo = "{ kind = \"family\", name = \"queen\" }";
     for (instance, part) in [

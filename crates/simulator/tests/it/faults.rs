@@ -107,6 +107,24 @@ fn fewer_updates_than_the_policy_demands_close_no_epoch() {
     assert_eq!(stuck(run(scenario_with(faults), 1)), ("EpochCut", first));
 }
 
+/// Sessions last 64 epochs under the baseline policy. The run goes on beyond them: every site greets again, is
+/// missed in no cut, and its updates keep counting.
+#[test]
+fn sites_renew_their_sessions_when_they_expire() {
+    let scenario = scenario_with("").with_epochs(66).expect("longer than a session");
+    let run = run(scenario, 1).expect("a run without faults");
+    let plan = plan(&run);
+    assert_eq!(plan["alignment_proofs"].as_array().map(Vec::len), Some(66 * 5));
+    let nodes = plan["participating_nodes"].as_array().expect("nodes").iter();
+    let mut sessions: Vec<_> =
+        nodes.map(|node| (node["name"].as_str(), node["not_after_epoch"].as_str())).collect();
+    sessions.sort_unstable();
+    let names = ["site-1", "site-2", "site-3", "site-4", "site-5"];
+    // The second session would last 64 epochs more; the mandate ends with the run.
+    let expected = names.map(|name| [(Some(name), Some("64")), (Some(name), Some("66"))]);
+    assert_eq!(sessions, expected.concat());
+}
+
 #[test]
 fn every_epoch_is_in_the_plan_with_all_its_updates() {
     let run = run(scenario_with(""), 1).expect("a run without faults");
