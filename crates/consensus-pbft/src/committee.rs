@@ -12,6 +12,9 @@ use thiserror::Error;
 /// Most replicas in a committee: a checkpoint note has room for this many signature lines.
 pub const MAX_REPLICAS: usize = ledger::note::MAX_SIGNATURES;
 
+// A roster has no more validators than a checkpoint note has room for.
+const _: () = assert!(federation_proto::limits::VALIDATORS <= MAX_REPLICAS);
+
 /// Position of a replica in the committee, from 0, in roster order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ReplicaId(u16);
@@ -90,14 +93,6 @@ pub enum CommitteeError {
         /// Digest of the roster.
         roster: Digest,
     },
-    /// More replicas than a checkpoint note has room for.
-    #[error("{found} validators, the limit is {limit}")]
-    TooLarge {
-        /// Validators of the roster.
-        found: usize,
-        /// The limit.
-        limit: usize,
-    },
     /// A log key cannot be named as the origin.
     #[error(transparent)]
     NoteKey(#[from] NoteKeyError),
@@ -127,11 +122,7 @@ impl Committee {
                 roster: roster.digest(),
             });
         }
-        let found = roster.validators().len();
-        if found > MAX_REPLICAS {
-            return Err(CommitteeError::TooLarge { found, limit: MAX_REPLICAS });
-        }
-        let mut members: Vec<Member> = Vec::with_capacity(found);
+        let mut members: Vec<Member> = Vec::with_capacity(roster.validators().len());
         for (index, validator) in (0..).zip(roster.validators()) {
             let id = ReplicaId(index);
             let note = NoteKey::new(log_origin.as_str(), validator.record.log_key)?;
