@@ -4,6 +4,7 @@ mod commitments;
 mod epochs;
 mod sessions;
 mod signoff;
+mod unbuilt;
 
 use std::collections::BTreeSet;
 
