@@ -9,7 +9,7 @@ use crate::digest::{Digest, HashDomain};
 use crate::entry::LedgerEntry;
 use crate::ids::SessionId;
 use crate::keys::{Identity, NodeFingerprint};
-pub use crate::lane::Lane;
+use crate::lane::Lane;
 use crate::limits;
 use crate::signing::{Domain, Signed, SignedBody, SigningContext};
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use federation_proto::keys::{DecryptionKey, Identity, KeyFile};
 use federation_proto::link::LinkFrame;
 use federation_proto::{Lane, SecretKey};
-use federation_proto_fuzz::{decode, frames, sealed};
+use federation_proto_fuzz::{decode, frames, handshake, sealed};
 
 /// The golden vectors hold a value of every canonical type.
 const MESSAGES: &str = include_str!("../../vectors/messages.json");
@@ -53,22 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (number, key) in keys.iter().enumerate() {
         write(&corpus.join("key_file"), &format!("key{number}"), key.to_text().as_bytes())?;
     }
-    // Hello, two desks, two accepts, the block; a move that is lost, another that is ordered, the lost one again;
-    // the end: as the tests' straight program.
-    let straight = [
-        [0, 0, 1, 0, 7, 0, 0].as_slice(),
-        &[1, 0, 0, 1, 0, 0],
-        &[1, 0, 0, 1, 1, 1],
-        &[2, 0, 0, 1],
-        &[2, 0, 1, 1],
-        &[5, 0, 0],
-        &[7, 0, 2, 2, 1, 4, 0, 0],
-        &[7, 0, 2, 2, 1, 3, 1, 0],
-        &[8, 0, 1],
-        &[8, 0, 0],
-        &[6, 0, 2],
-        &[6, 0, 2],
-    ];
+    let straight = handshake::straight();
     for length in 1..=straight.len() {
         write(
             &corpus.join("handshake"),

@@ -126,15 +126,18 @@ impl AdmissionDesk {
         rules.check_mandate(*epoch).map_err(HelloRefusal::Mandate)?;
         view.channel.check(&hello)?;
         self.remember(&hello, *epoch)?;
+        let negotiated = rules.requirements.negotiate(&hello, *epoch, view.proven);
         let (expected, got) = (view.last_session, hello.previous_session);
-        if got != expected {
-            let report = Incompatibility::PreviousSession { expected, got }.into();
-            return Err(refuse(&hello, *epoch, report, key, view));
-        }
-        let negotiated = rules
-            .requirements
-            .negotiate(&hello, *epoch, view.proven)
-            .map_err(|report| refuse(&hello, *epoch, report, key, view))?;
+        let negotiated = if got == expected {
+            negotiated
+        } else {
+            let reason = Incompatibility::PreviousSession { expected, got };
+            Err(match negotiated {
+                Ok(_) => reason.into(),
+                Err(report) => report.with(reason),
+            })
+        };
+        let negotiated = negotiated.map_err(|report| refuse(&hello, *epoch, report, key, view))?;
         let terms = AcceptTerms {
             epoch: *epoch,
             policy_hash: rules.policy_hash,

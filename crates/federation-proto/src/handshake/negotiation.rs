@@ -153,6 +153,12 @@ fn reasons<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Incompatibi
 }
 
 impl IncompatibilityReport {
+    /// The report with one more reason.
+    pub(super) fn with(mut self, reason: Incompatibility) -> Self {
+        self.0.push(reason);
+        self
+    }
+
     /// The reasons, at least one.
     pub fn reasons(&self) -> &[Incompatibility] {
         &self.0

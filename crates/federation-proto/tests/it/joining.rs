@@ -18,6 +18,7 @@ use federation_proto::{
 
 use proptest::prelude::*;
 
+use crate::operations::STRAIGHT;
 use crate::{fixture, operations};
 
 /// One federation, three desks, and the site that joins.
@@ -331,7 +332,17 @@ fn a_desk_answers_nobody_who_follows_another_session() {
     };
     let got = fixture::hello().previous_session;
     let reason = Incompatibility::PreviousSession { expected, got };
-    assert_eq!(refusal.claimed().report.reasons(), [reason]);
+    assert_eq!(refusal.claimed().report.reasons(), std::slice::from_ref(&reason));
+    // With whatever else is wrong, in one report.
+    let mut weak = FederationHello { nonce: [1; 32], ..fixture::hello() };
+    let missing = fixture::required()[1].clone();
+    weak.supported_capabilities.truncate(2);
+    let weak = Signed::sign(weak, &site(), &world.context);
+    let Err(HelloRefusal::Incompatible(refusal)) = world.answer_after(0, weak, expected) else {
+        panic!("a weak hello that follows nothing was accepted")
+    };
+    let expected = [Incompatibility::MissingCapability(missing), reason];
+    assert_eq!(refusal.claimed().report.reasons(), expected);
 }
 
 /// The published session names the one before it: once another was opened, it follows nothing any more.
@@ -434,7 +445,7 @@ fn a_refusal_tells_the_operator_and_ends_nothing() {
     let mut world = World::new();
     let mut hello = fixture::hello();
     hello.supported_capabilities.truncate(2);
-    let mut node = world.greet(hello.clone());
+    let node = world.greet(hello.clone());
     let said = node.hello().expect("greeting").clone();
     let Err(HelloRefusal::Incompatible(refusal)) = world.answer(1, said) else {
         panic!("a hello without zstd was accepted")
@@ -453,7 +464,6 @@ fn a_refusal_tells_the_operator_and_ends_nothing() {
     let output = node.handle_refusal(other, &world.authority());
     let (expected, got) = (hello.hash(), Digest::ZERO);
     assert_eq!(output, Err(AnswerError::OtherHello { expected, got }.into()));
-    let _ = node.handle_epoch(fixture::epoch(9));
 }
 
 proptest! {
@@ -468,23 +478,6 @@ proptest! {
         operations::run(&[STRAIGHT[..head].concat(), tail].concat());
     }
 }
-
-/// A program that gets all the way: hello, two desks, two accepts, the block; a move that is lost, another that
-/// is ordered, the lost one found again; the end.
-const STRAIGHT: [&[u8]; 12] = [
-    &[0, 0, 1, 0, 7, 0, 0],
-    &[1, 0, 0, 1, 0, 0],
-    &[1, 0, 0, 1, 1, 1],
-    &[2, 0, 0, 1],
-    &[2, 0, 1, 1],
-    &[5, 0, 0],
-    &[7, 0, 2, 2, 1, 4, 0, 0],
-    &[7, 0, 2, 2, 1, 3, 1, 0],
-    &[8, 0, 1],
-    &[8, 0, 0],
-    &[6, 0, 2],
-    &[6, 0, 2],
-];
 
 #[test]
 fn a_straight_program_opens_and_moves_a_session() {

@@ -2,13 +2,14 @@
 
 use std::fmt::Debug;
 
-use federation_proto::batch::{Lane, Request};
+use federation_proto::batch::Request;
 use federation_proto::codec::Canonical;
 use federation_proto::entry::{EpochOpened, LedgerEntry};
 use federation_proto::envelope::{Envelope, PayloadKind};
 use federation_proto::genesis::{Configuration, FederationKind, Genesis};
 use federation_proto::handshake::FederationAccept;
 use federation_proto::keys::{Admission, Consensus, Document, Identity, KeyKind};
+use federation_proto::lane::Lane;
 use federation_proto::signing::{Domain, Endorsement, SignatureError};
 use federation_proto::statement::KeyRotation;
 use federation_proto::update::{BlobReceipt, MetaUpdate, SealedPayload};
