@@ -13,6 +13,7 @@
 pub mod block_tree;
 pub mod frontier;
 pub mod history;
+pub mod subtrees;
 pub mod verify;
 
 use std::fmt;

@@ -3,13 +3,16 @@
 //! `levels[k][i]` is the root of the complete subtree over leaves `i·2^k .. (i+1)·2^k`. Appending
 //! computes amortised one inner node; roots and proofs, for the present or any earlier size, read
 //! stored nodes and compute at most one incomplete subtree, so all are O(log n). The price is
-//! 64 bytes a leaf.
+//! 64 bytes a leaf, and no more: the levels grow by chunks.
 
 use thiserror::Error;
 
 use super::LogHash;
-use super::frontier::{Frontier, fold_peaks};
+use super::frontier::Frontier;
+use super::subtrees::{self, Subtrees};
+use nodes::Nodes;
 
+mod nodes;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +31,7 @@ mod tests;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct HistoryTree {
-    levels: Vec<Vec<LogHash>>,
+    levels: Vec<Nodes>,
 }
 
 /// Why a root or proof cannot be given.
@@ -69,32 +72,37 @@ impl HistoryTree {
 
     /// Appends a leaf given by its bytes and returns its zero-based index.
     pub fn append(&mut self, leaf: &[u8]) -> u64 {
+        self.append_hash(LogHash::of_leaf(leaf))
+    }
+
+    /// Appends a leaf given by its hash and returns its zero-based index.
+    pub fn append_hash(&mut self, leaf: LogHash) -> u64 {
         let index = self.size();
-        let mut hash = LogHash::of_leaf(leaf);
-        let mut position = index;
-        for level in &mut self.levels {
-            let left = level.last().copied();
-            level.push(hash);
+        let (mut hash, mut position) = (leaf, index);
+        for nodes in &mut self.levels {
+            let left = nodes.last();
+            nodes.push(hash);
             match left {
                 Some(left) if position & 1 == 1 => hash = LogHash::of_node(&left, &hash),
                 _ => return index,
             }
             position >>= 1;
         }
-        self.levels.push(vec![hash]);
+        self.levels.push(Nodes::of(hash));
         index
     }
 
     /// Number of leaves.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.levels.first().map_or(0, |leaves| leaves.len() as u64)
+        self.levels.first().map_or(0, Nodes::len)
     }
 
     /// Present root [RFC 6962 §2.1]; [`LogHash::EMPTY_ROOT`] without leaves.
     #[must_use]
     pub fn root(&self) -> LogHash {
-        self.peaks_root(0, self.size())
+        // The tree has every complete subtree of its own size.
+        subtrees::root(self, self.size()).unwrap_or(LogHash::EMPTY_ROOT)
     }
 
     /// Root of the tree of the first `size` leaves.
@@ -103,7 +111,7 @@ impl HistoryTree {
     /// [`HistoryError::SizeBeyondTree`] when there are fewer leaves.
     pub fn root_at(&self, size: u64) -> Result<LogHash, HistoryError> {
         self.check_size(size)?;
-        Ok(self.peaks_root(0, size))
+        subtrees::root(self, size)
     }
 
     /// What is needed to go on appending at `size` without the leaves before it.
@@ -112,9 +120,7 @@ impl HistoryTree {
     /// [`HistoryError::SizeBeyondTree`] when there are fewer leaves.
     pub fn frontier_at(&self, size: u64) -> Result<Frontier, HistoryError> {
         self.check_size(size)?;
-        let mut nodes: Vec<_> = self.peaks(0, size).collect();
-        nodes.reverse();
-        Frontier::from_nodes(size, nodes)
+        Frontier::from_nodes(size, subtrees::peaks(self, size)?)
             .map_err(|_| HistoryError::SizeBeyondTree { requested: size, size: self.size() })
     }
 
@@ -128,7 +134,7 @@ impl HistoryTree {
         if index >= size {
             return Err(HistoryError::IndexBeyondSize { index, size });
         }
-        Ok(self.path_above(index, 0, size))
+        subtrees::inclusion(self, index, size)
     }
 
     /// Proof that the tree of the first `new` leaves extends that of the first `old`
@@ -141,19 +147,7 @@ impl HistoryTree {
             return Err(HistoryError::SizesNotOrdered { old, new });
         }
         self.check_size(new)?;
-        if old == new {
-            return Ok(Vec::new());
-        }
-        // The old tree's last complete subtree is the deepest node both trees share. The verifier
-        // knows it already when it is the whole old tree.
-        let height = old.trailing_zeros();
-        let shared = (old >> height) - 1;
-        let mut proof = Vec::new();
-        if !old.is_power_of_two() {
-            proof.extend(self.node(height, shared));
-        }
-        proof.extend(self.path_above(shared, height, new));
-        Ok(proof)
+        subtrees::consistency(self, old, new)
     }
 
     fn check_size(&self, requested: u64) -> Result<(), HistoryError> {
@@ -163,45 +157,15 @@ impl HistoryTree {
         }
         Ok(())
     }
+}
 
-    /// Siblings on the way from the node `index` of level `height` to the root of the tree of the
-    /// first `size` leaves.
-    fn path_above(&self, index: u64, height: u32, size: u64) -> Vec<LogHash> {
-        let mut path = Vec::new();
-        let (mut node, mut level) = (index, height);
-        // At each level `last` is the rightmost node, complete or not.
-        let mut last = (size - 1) >> level;
-        while last > 0 {
-            let sibling = node ^ 1;
-            if sibling < last {
-                path.extend(self.node(level, sibling));
-            } else if sibling == last {
-                // The rightmost node may be incomplete, and then its root is not stored.
-                path.push(self.peaks_root(sibling << level, size));
-            }
-            node >>= 1;
-            last >>= 1;
-            level += 1;
-        }
-        path
-    }
+impl Subtrees for HistoryTree {
+    type Error = HistoryError;
 
-    /// Root of the subtree over leaves `start .. end`, where `start` is aligned to a complete
-    /// subtree at least as large as the range.
-    fn peaks_root(&self, start: u64, end: u64) -> LogHash {
-        fold_peaks(self.peaks(start, end))
-    }
-
-    /// Roots of the complete subtrees that cover leaves `start .. end`, smallest (rightmost) first.
-    fn peaks(&self, start: u64, end: u64) -> impl Iterator<Item = LogHash> {
-        let size = end - start;
-        (0..u64::BITS).filter(move |height| size >> height & 1 == 1).filter_map(move |height| {
-            let right = end >> height;
-            self.node(height, right - 1)
+    fn subtree(&self, level: u32, index: u64) -> Result<LogHash, HistoryError> {
+        self.levels.get(level as usize).and_then(|nodes| nodes.get(index)).ok_or_else(|| {
+            let requested = index.saturating_add(1).checked_shl(level).unwrap_or(u64::MAX);
+            HistoryError::SizeBeyondTree { requested, size: self.size() }
         })
-    }
-
-    fn node(&self, height: u32, index: u64) -> Option<LogHash> {
-        self.levels.get(height as usize)?.get(usize::try_from(index).ok()?).copied()
     }
 }
