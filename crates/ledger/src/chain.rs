@@ -22,6 +22,8 @@ use federation_proto::{
     Batch, Digest, FederatedEpoch, FederationId, Height, LedgerBlockId, LogicalTime, SequenceNumber,
 };
 
+use serde::{Deserialize, Serialize};
+
 pub use error::{AppendError, LedgerError};
 pub use proof::{EntryProof, EntryProofError};
 
@@ -42,7 +44,7 @@ pub struct Ledger {
 }
 
 /// What the next block must follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// Height of the last block; 0 before the first.
     pub height: Height,
@@ -54,6 +56,63 @@ pub struct Head {
     pub batch_time: LogicalTime,
     /// Epoch after the last block.
     pub epoch: FederatedEpoch,
+}
+
+impl Head {
+    /// Before the first block.
+    #[must_use]
+    pub fn genesis(ledger_id: FederationId) -> Self {
+        Self {
+            height: Height::ZERO,
+            id: LedgerBlockId::new(ledger_id.digest()),
+            sequence: SequenceNumber::ZERO,
+            batch_time: LogicalTime::ZERO,
+            epoch: FederatedEpoch::ZERO,
+        }
+    }
+
+    /// After a block.
+    #[must_use]
+    pub fn after(header: &BlockHeader) -> Self {
+        Self {
+            height: header.height,
+            id: header.id(),
+            sequence: header.sequence,
+            batch_time: header.batch_time,
+            epoch: header.epoch,
+        }
+    }
+
+    /// Whether the block with this header may follow in ledger `ledger_id`.
+    ///
+    /// # Errors
+    /// Any variant of [`AppendError`] but [`AppendError::Block`].
+    pub fn check_follows(
+        &self,
+        ledger_id: FederationId,
+        header: &BlockHeader,
+    ) -> Result<(), AppendError> {
+        if header.ledger_id != ledger_id {
+            let (expected, found) = (ledger_id, header.ledger_id);
+            return Err(AppendError::LedgerId { expected, found });
+        }
+        if header.height != self.height.next() || header.height == self.height {
+            return Err(AppendError::Height { head: self.height, found: header.height });
+        }
+        if header.parent != self.id {
+            return Err(AppendError::Parent { head: self.id, found: header.parent });
+        }
+        if header.sequence <= self.sequence {
+            return Err(AppendError::Sequence { head: self.sequence, found: header.sequence });
+        }
+        if header.batch_time <= self.batch_time {
+            return Err(AppendError::BatchTime { head: self.batch_time, found: header.batch_time });
+        }
+        if header.epoch < self.epoch {
+            return Err(AppendError::Epoch { head: self.epoch, found: header.epoch });
+        }
+        Ok(())
+    }
 }
 
 /// What executing a batch adds to it to make a block.
@@ -73,16 +132,9 @@ impl Ledger {
     /// The ledger of a federation before its first block.
     #[must_use]
     pub fn new(ledger_id: FederationId) -> Self {
-        let head = Head {
-            height: Height::ZERO,
-            id: LedgerBlockId::new(ledger_id.digest()),
-            sequence: SequenceNumber::ZERO,
-            batch_time: LogicalTime::ZERO,
-            epoch: FederatedEpoch::ZERO,
-        };
         Self {
             ledger_id,
-            head,
+            head: Head::genesis(ledger_id),
             blocks: Vec::new(),
             heights: BTreeMap::new(),
             history: HistoryTree::new(),
@@ -114,7 +166,7 @@ impl Ledger {
             state_root_after: execution.state_root_after,
         };
         header.batch_digest = batch.digest(&header.signing_context(), header.sequence);
-        self.check_follows(&header)?;
+        self.head.check_follows(self.ledger_id, &header)?;
         Ok(header)
     }
 
@@ -136,17 +188,11 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::append`].
     pub fn import(&mut self, file: BlockFile) -> Result<LedgerBlockId, AppendError> {
-        self.check_follows(&file.header)?;
+        self.head.check_follows(self.ledger_id, &file.header)?;
         file.check()?;
         let header = &file.header;
-        let id = header.id();
-        self.head = Head {
-            height: header.height,
-            id,
-            sequence: header.sequence,
-            batch_time: header.batch_time,
-            epoch: header.epoch,
-        };
+        self.head = Head::after(header);
+        let id = self.head.id;
         self.heights.insert(id, header.height);
         self.history.append(&header.to_canonical());
         self.blocks.push(file);
@@ -262,30 +308,6 @@ impl Ledger {
 
     fn existing(&self, height: Height) -> Result<&BlockFile, LedgerError> {
         self.block(height).ok_or(LedgerError::NoBlock { height, head: self.head.height })
-    }
-
-    fn check_follows(&self, header: &BlockHeader) -> Result<(), AppendError> {
-        let head = &self.head;
-        if header.ledger_id != self.ledger_id {
-            let (expected, found) = (self.ledger_id, header.ledger_id);
-            return Err(AppendError::LedgerId { expected, found });
-        }
-        if header.height != head.height.next() || header.height == head.height {
-            return Err(AppendError::Height { head: head.height, found: header.height });
-        }
-        if header.parent != head.id {
-            return Err(AppendError::Parent { head: head.id, found: header.parent });
-        }
-        if header.sequence <= head.sequence {
-            return Err(AppendError::Sequence { head: head.sequence, found: header.sequence });
-        }
-        if header.batch_time <= head.batch_time {
-            return Err(AppendError::BatchTime { head: head.batch_time, found: header.batch_time });
-        }
-        if header.epoch < head.epoch {
-            return Err(AppendError::Epoch { head: head.epoch, found: header.epoch });
-        }
-        Ok(())
     }
 }
 

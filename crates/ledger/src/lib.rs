@@ -53,9 +53,11 @@ mod base64;
 pub mod block;
 pub mod chain;
 pub mod checkpoint;
+pub mod durable;
 pub mod export;
 pub mod merkle;
 pub mod note;
+pub mod store;
 
 pub use anchor::{Anchor, AnchorError};
 pub use block::{BlockError, BlockFile, BlockHeader};

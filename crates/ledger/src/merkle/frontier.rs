@@ -99,6 +99,17 @@ impl Frontier {
         &self.nodes
     }
 
+    /// The complete subtree of `level` and `index`, if it is one of those kept here.
+    #[must_use]
+    pub fn node(&self, level: u32, index: u64) -> Option<LogHash> {
+        let peak = level < u64::BITS
+            && self.size >> level & 1 == 1
+            && (self.size >> level).checked_sub(1) == Some(index);
+        // Larger subtrees stand before it: one for each higher bit of the size.
+        let before = (self.size >> level >> 1).count_ones() as usize;
+        if peak { self.nodes.get(before).copied() } else { None }
+    }
+
     /// Root of the tree [RFC 6962 §2.1].
     #[must_use]
     pub fn root(&self) -> LogHash {

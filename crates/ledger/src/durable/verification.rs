@@ -1,0 +1,132 @@
+//! Reading everything: what opening takes on trust from the hash tree, looked at row by row.
+
+use federation_proto::codec::Canonical as _;
+use federation_proto::{Digest, Height};
+
+use super::error::{Damage, DurableError};
+use super::{DurableLedger, height_key, read_block};
+use crate::chain::Head;
+use crate::merkle::LogHash;
+use crate::merkle::frontier::Frontier;
+use crate::store::{Store, Table};
+
+/// Keys that are read at a time.
+const PAGE: usize = 1024;
+
+/// What was read and found right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Verified {
+    /// Blocks.
+    pub blocks: u64,
+    /// Entries in them.
+    pub entries: u64,
+    /// Checkpoint certificates.
+    pub certificates: u64,
+    /// Blobs.
+    pub blobs: u64,
+    /// Kept anchors.
+    pub anchors: u64,
+}
+
+impl<S: Store> DurableLedger<S> {
+    /// Reads and checks every row: each block's form, order, batch and place in the tree, every tile, certificate,
+    /// anchor, blob and reference, and whatever the store can check about itself. What the certificates prove is
+    /// for the consensus crate to say.
+    ///
+    /// # Errors
+    /// The first [`DurableError::Corrupt`], or that the store fails.
+    pub fn verify(&mut self) -> Result<Verified, DurableError> {
+        self.rows.check_store()?;
+        let mut found = Verified::default();
+        self.verify_blocks(&mut found)?;
+        self.verify_certificates(&mut found)?;
+        self.verify_blobs(&mut found)?;
+        for anchor in self.anchors()? {
+            self.check_known(anchor.claimed_checkpoint())?;
+            found.anchors += 1;
+        }
+        Ok(found)
+    }
+
+    fn verify_blocks(&self, found: &mut Verified) -> Result<(), DurableError> {
+        let (mut head, mut log) = (self.base(), self.tree.base().clone());
+        while head.height < self.head().height {
+            let height = head.height.next();
+            let row = self.rows.get(Table::Blocks, &height_key(height))?;
+            let row = row.ok_or_else(|| DurableError::at_block(height, Damage::Missing))?;
+            let block = read_block(height, &row)?;
+            let header = &block.header;
+            head.check_follows(self.ledger_id(), header)
+                .map_err(|cause| DurableError::at_block(height, Damage::Order(cause)))?;
+            self.verify_leaf(height, &header.to_canonical(), &mut log)?;
+            head = Head::after(header);
+            found.blocks += 1;
+            found.entries += u64::from(header.entries_count);
+        }
+        if head != self.head() {
+            let (expected, found) = (self.head().id.to_string(), head.id.to_string());
+            return Err(DurableError::at_block(head.height, Damage::Hash { expected, found }));
+        }
+        Ok(())
+    }
+
+    fn verify_leaf(
+        &self,
+        height: Height,
+        header: &[u8],
+        log: &mut Frontier,
+    ) -> Result<(), DurableError> {
+        let expected = self.tiles().leaf(log.size())?;
+        let found = LogHash::of_leaf(header);
+        if expected != found {
+            let (expected, found) = (expected.to_string(), found.to_string());
+            return Err(DurableError::at_block(height, Damage::Hash { expected, found }));
+        }
+        log.append(header);
+        Ok(())
+    }
+
+    fn verify_certificates(&self, found: &mut Verified) -> Result<(), DurableError> {
+        self.each_key(Table::Certificates, |key| {
+            let certificate = self.rows.get(Table::Certificates, key)?.unwrap_or_default();
+            crate::block::check_certificate(&certificate).map_err(|cause| {
+                DurableError::of_row(Table::Certificates, key, Damage::Form(cause.to_string()))
+            })?;
+            found.certificates += 1;
+            Ok(())
+        })
+    }
+
+    fn verify_blobs(&self, found: &mut Verified) -> Result<(), DurableError> {
+        self.each_key(Table::Blobs, |key| {
+            let digest = <[u8; 32]>::try_from(key).map(Digest::from_bytes).map_err(|_| {
+                DurableError::of_row(Table::Blobs, key, Damage::Form("no digest".to_owned()))
+            })?;
+            self.blob(&digest)?;
+            if !self.is_held(&digest)? {
+                return Err(DurableError::of_row(Table::Blobs, key, Damage::References));
+            }
+            found.blobs += 1;
+            Ok(())
+        })?;
+        self.verify_references()
+    }
+
+    /// Calls `check` for every key of a table.
+    pub(super) fn each_key(
+        &self,
+        table: Table,
+        mut check: impl FnMut(&[u8]) -> Result<(), DurableError>,
+    ) -> Result<(), DurableError> {
+        let mut from = Vec::new();
+        loop {
+            let keys = self.rows.keys(table, &[], &from, PAGE)?;
+            for key in &keys {
+                check(key)?;
+            }
+            let Some(last) = keys.last().filter(|_| keys.len() == PAGE) else { return Ok(()) };
+            // The next key in the order of bytes.
+            from = [last.as_slice(), &[0]].concat();
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Checked pages under a database: no byte that the medium changed is ever interpreted.
+//!
+//! redb keeps checksums for its recovery but does not look at them when it reads, so a flipped bit inside a tree
+//! page would be followed like any other. Here every page of 4096 bytes is stored with a check sector of its own:
+//!
+//! ```text
+//! page p at offset p · 4608:   4096 bytes of data │ 16 bytes BLAKE3(p, data) │ 496 zeros
+//! ```
+//!
+//! A page never shares a sector of 512 bytes with another, so a torn write cannot hurt a neighbour that was
+//! committed long ago. Page 0 is redb's own header, whose commit slots redb checks and overwrites in place: a
+//! tear in it must reach redb, which then takes the other slot. It has no check sector.
+
+use std::io;
+
+use redb::StorageBackend;
+
+/// Bytes of a page as the database sees it; it never asks for less than one of its own pages but in page 0.
+const DATA: u64 = 4096;
+
+/// Bytes of a page as it lies on the medium.
+const STRIDE: u64 = DATA + 512;
+
+/// Bytes of a checksum.
+const SUM: usize = 16;
+
+/// BLAKE3 `derive_key` context of the checksum, over page number and data.
+const CONTEXT: &str = "prism1 2026-11-24 store-page";
+
+/// A storage whose pages are checked when they are read.
+#[derive(Debug)]
+pub struct CheckedPages<B> {
+    medium: B,
+}
+
+impl<B: StorageBackend> CheckedPages<B> {
+    /// Over a medium that is empty or was written by another value of this type.
+    pub fn new(medium: B) -> Self {
+        Self { medium }
+    }
+
+    /// Reads whole pages into `out`, whose length is a multiple of a page.
+    fn read_pages(&self, first: u64, out: &mut [u8]) -> io::Result<()> {
+        let pages = out.len() as u64 / DATA;
+        let mut raw = vec![0; usize_of(pages * STRIDE)?];
+        self.medium.read(first * STRIDE, &mut raw)?;
+        let strides = raw.chunks_exact(STRIDE as usize);
+        for ((page, number), data) in strides.zip(first..).zip(out.chunks_exact_mut(DATA as usize))
+        {
+            let (content, check) = page.split_at(DATA as usize);
+            check_page(number, content, check)?;
+            data.copy_from_slice(content);
+        }
+        Ok(())
+    }
+
+    fn write_pages(&self, first: u64, data: &[u8]) -> io::Result<()> {
+        let pages = data.len() as u64 / DATA;
+        let mut raw = vec![0; usize_of(pages * STRIDE)?];
+        let strides = raw.chunks_exact_mut(STRIDE as usize);
+        for ((page, number), content) in strides.zip(first..).zip(data.chunks_exact(DATA as usize))
+        {
+            let (space, check) = page.split_at_mut(DATA as usize);
+            space.copy_from_slice(content);
+            if number > 0
+                && let Some(sum) = check.first_chunk_mut()
+            {
+                *sum = checksum(number, content);
+            }
+        }
+        self.medium.write(first * STRIDE, &raw)
+    }
+}
+
+impl<B: StorageBackend> StorageBackend for CheckedPages<B> {
+    fn len(&self) -> io::Result<u64> {
+        let raw = self.medium.len()?;
+        // A length that is cut within a page is seen as too short for it, and redb refuses.
+        Ok(raw / STRIDE * DATA)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let (first, last) = page_range(offset, out.len())?;
+        if offset % DATA == 0 && out.len() as u64 % DATA == 0 {
+            return self.read_pages(first, out);
+        }
+        let mut pages = vec![0; usize_of((last - first) * DATA)?];
+        self.read_pages(first, &mut pages)?;
+        let start = usize_of(offset - first * DATA)?;
+        let wanted = pages.get(start..start + out.len()).ok_or(io::ErrorKind::InvalidInput)?;
+        out.copy_from_slice(wanted);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let pages = len.div_ceil(DATA);
+        self.medium.set_len(pages.checked_mul(STRIDE).ok_or(io::ErrorKind::InvalidInput)?)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.medium.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let (first, last) = page_range(offset, data.len())?;
+        if offset % DATA == 0 && data.len() as u64 % DATA == 0 {
+            return self.write_pages(first, data);
+        }
+        if last <= 1 {
+            // Within the header: redb's own, in place, and as small as redb wants it.
+            return self.medium.write(offset, data);
+        }
+        let mut pages = vec![0; usize_of((last - first) * DATA)?];
+        self.read_pages(first, &mut pages)?;
+        let start = usize_of(offset - first * DATA)?;
+        let target = pages.get_mut(start..start + data.len()).ok_or(io::ErrorKind::InvalidInput)?;
+        target.copy_from_slice(data);
+        self.write_pages(first, &pages)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.medium.close()
+    }
+}
+
+/// First page, and the page after the last, of a range of bytes.
+fn page_range(offset: u64, length: usize) -> io::Result<(u64, u64)> {
+    let end = offset.checked_add(length as u64).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok((offset / DATA, end.div_ceil(DATA)))
+}
+
+fn check_page(number: u64, data: &[u8], check: &[u8]) -> io::Result<()> {
+    let (sum, rest) = check.split_at(SUM);
+    let zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+    // The header is checked by redb; a page that was never written is zero and has no sum.
+    let unwritten = zero(sum) && zero(data);
+    if number > 0 && (!zero(rest) || !(unwritten || sum == checksum(number, data))) {
+        let message = format!("page {number} is not what was written");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    Ok(())
+}
+
+fn checksum(number: u64, data: &[u8]) -> [u8; SUM] {
+    let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
+    hasher.update(&number.to_le_bytes()).update(data);
+    let mut sum = [0; SUM];
+    hasher.finalize_xof().fill(&mut sum);
+    sum
+}
+
+fn usize_of(length: u64) -> io::Result<usize> {
+    usize::try_from(length).map_err(|_| io::ErrorKind::InvalidInput.into())
+}

@@ -1,0 +1,10 @@
+//! The ledger from outside: stores, durability, recovery.
+
+mod contract;
+mod durable;
+mod fixture;
+mod history;
+mod migration;
+mod recovery;
+mod retention;
+mod stores;

@@ -1,0 +1,1 @@
+//! Old formats are refused, and brought up to date without a loss.
