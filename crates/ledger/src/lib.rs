@@ -55,6 +55,8 @@ pub mod chain;
 pub mod checkpoint;
 pub mod durable;
 pub mod export;
+#[cfg(feature = "faults")]
+pub mod faults;
 pub mod merkle;
 pub mod note;
 pub mod store;

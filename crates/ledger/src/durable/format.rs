@@ -88,7 +88,11 @@ pub fn migrate<S: Store>(store: S) -> Result<(DurableLedger<S>, Migrated), Durab
     let mut blocks = 0;
     match from {
         0 => {
-            return Err(DurableError::of_row(Table::Meta, KEY, Damage::Form("format 0".to_owned())));
+            return Err(DurableError::of_row(
+                Table::Meta,
+                KEY,
+                Damage::Form("format 0".to_owned()),
+            ));
         }
         1 => {
             let ledger = from_1(rows)?;

@@ -38,13 +38,13 @@ impl<S: Store> DurableLedger<S> {
         let number = self.restorations + 1;
         let removed = self.size() - size;
         for height in (size + 1..=self.size()).map(Height::new) {
-            self.to_attic(Table::Blocks, number, height)?;
-            self.to_attic(Table::Certificates, number, height)?;
+            self.take_out(Table::Blocks, number, height)?;
+            self.take_out(Table::Certificates, number, height)?;
         }
         for anchor in self.anchors()? {
             if anchor.claimed_checkpoint().size() > size {
                 let height = Height::new(anchor.index().saturating_add(1));
-                self.to_attic(Table::Anchors, number, height)?;
+                self.take_out(Table::Anchors, number, height)?;
             }
         }
         self.tree = self.tiles().cut(size)?;
@@ -71,7 +71,7 @@ impl<S: Store> DurableLedger<S> {
         rows.collect()
     }
 
-    fn to_attic(&mut self, table: Table, number: u64, height: Height) -> Result<(), DurableError> {
+    fn take_out(&mut self, table: Table, number: u64, height: Height) -> Result<(), DurableError> {
         // A row that cannot be read any more is part of what went wrong; it must not hold up recovery.
         let row = match self.rows.get(table, &height_key(height)) {
             Ok(row) => row,

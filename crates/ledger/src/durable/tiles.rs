@@ -225,7 +225,7 @@ impl<S: Store> Tiles<'_, S> {
                 break;
             }
             let mut tile = Tile::new();
-            if entries % WIDTH > 0 {
+            if !entries.is_multiple_of(WIDTH) {
                 let whole = self.tile(level, entries / WIDTH)?;
                 for entry in 0..entries % WIDTH {
                     tile.append_hash(whole.subtree(0, entry)?);

@@ -81,7 +81,7 @@ impl<B: StorageBackend> StorageBackend for CheckedPages<B> {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let (first, last) = page_range(offset, out.len())?;
-        if offset % DATA == 0 && out.len() as u64 % DATA == 0 {
+        if is_whole(offset, out.len()) {
             return self.read_pages(first, out);
         }
         let mut pages = vec![0; usize_of((last - first) * DATA)?];
@@ -103,7 +103,7 @@ impl<B: StorageBackend> StorageBackend for CheckedPages<B> {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let (first, last) = page_range(offset, data.len())?;
-        if offset % DATA == 0 && data.len() as u64 % DATA == 0 {
+        if is_whole(offset, data.len()) {
             return self.write_pages(first, data);
         }
         if last <= 1 {
@@ -121,6 +121,11 @@ impl<B: StorageBackend> StorageBackend for CheckedPages<B> {
     fn close(&self) -> io::Result<()> {
         self.medium.close()
     }
+}
+
+/// Whether a range of bytes is one of whole pages.
+fn is_whole(offset: u64, length: usize) -> bool {
+    offset.is_multiple_of(DATA) && (length as u64).is_multiple_of(DATA)
 }
 
 /// First page, and the page after the last, of a range of bytes.

@@ -3,7 +3,7 @@
 //! Every commit is synced, in two phases, with *quick repair*: redb writes its allocator state along, so a file
 //! that a crash left behind opens in milliseconds instead of being walked from end to end.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{OpenOptions, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -35,7 +35,7 @@ impl RedbStore {
     /// # Errors
     /// [`StoreError::Exists`], or that the system refuses.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
-        Self::with_backend(file(path, OpenOptions::new().read(true).write(true).create_new(true))?)
+        Self::with_backend(file(path, options().write(true).create_new(true))?)
     }
 
     /// Opens a file for one writer.
@@ -43,7 +43,7 @@ impl RedbStore {
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::InUse`], [`StoreError::Damaged`], or that the system refuses.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let file = file(path, OpenOptions::new().read(true).write(true))?;
+        let file = file(path, options().write(true))?;
         check_not_empty(&file)?;
         Self::with_backend(file)
     }
@@ -54,7 +54,7 @@ impl RedbStore {
     /// # Errors
     /// As [`RedbStore::open`].
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        let file = open_file(path, OpenOptions::new().read(true))?;
+        let file = options().open(path)?;
         locked(file.try_lock_shared())?;
         let file = FileBackend::new(file).map_err(from_database)?;
         check_not_empty(&file)?;
@@ -171,7 +171,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreEr
 }
 
 fn file(path: &Path, options: &mut OpenOptions) -> Result<FileBackend, StoreError> {
-    let file = open_file(path, options)?;
+    let file = options.open(path)?;
     locked(file.try_lock())?;
     FileBackend::new(file).map_err(from_database)
 }
@@ -186,8 +186,10 @@ fn check_not_empty(file: &FileBackend) -> Result<(), StoreError> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a store is where the crate meets the disk")]
-fn open_file(path: &Path, options: &mut OpenOptions) -> Result<File, StoreError> {
-    Ok(options.open(path)?)
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    options
 }
 
 fn locked(attempt: Result<(), TryLockError>) -> Result<(), StoreError> {

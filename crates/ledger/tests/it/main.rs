@@ -2,6 +2,7 @@
 
 mod contract;
 mod durable;
+mod faults;
 mod fixture;
 mod history;
 mod migration;

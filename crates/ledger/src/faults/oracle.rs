@@ -1,0 +1,185 @@
+//! What a ledger that is opened after a fault must show.
+
+use std::fmt;
+
+use federation_proto::Height;
+use thiserror::Error;
+
+use super::disk::Disk;
+use super::workload::{Model, Progress, Workload};
+use crate::durable::{DurableError, DurableLedger};
+use crate::store::redb::RedbStore;
+
+/// The kinds of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The power went.
+    PowerLoss,
+    /// A write failed.
+    WriteError,
+    /// A sync failed.
+    SyncError,
+    /// The disk was full.
+    Full,
+    /// A write was acknowledged and not done.
+    LostWrite,
+    /// A write went to another place.
+    MisdirectedWrite,
+    /// A bit changed afterwards.
+    FlippedBit,
+    /// The end was cut off afterwards.
+    Truncation,
+}
+
+/// An answer that must not be.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("seed {seed}, {kind} at {at}: {found}")]
+pub struct Violation {
+    /// The seed, which repeats it.
+    pub seed: u64,
+    /// The fault.
+    pub kind: Kind,
+    /// The step, byte or length at which it was injected.
+    pub at: u64,
+    /// What was found.
+    pub found: String,
+}
+
+/// How a fault ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Everything is there.
+    Whole,
+    /// A typed error says that it is not.
+    Refused,
+}
+
+impl Kind {
+    /// Whether the disk did what it acknowledged: then nothing may be refused.
+    const fn is_honest(self) -> bool {
+        matches!(self, Self::PowerLoss | Self::WriteError | Self::SyncError | Self::Full)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PowerLoss => "power loss",
+            Self::WriteError => "write error",
+            Self::SyncError => "sync error",
+            Self::Full => "full disk",
+            Self::LostWrite => "lost write",
+            Self::MisdirectedWrite => "misdirected write",
+            Self::FlippedBit => "flipped bit",
+            Self::Truncation => "truncation",
+        })
+    }
+}
+
+/// Opens the ledger on what is left, and judges what it says.
+pub(super) fn judge(
+    workload: &Workload,
+    kind: Kind,
+    image: Vec<u8>,
+    progress: Progress,
+) -> Result<Outcome, String> {
+    match recovered(workload, kind, image, progress) {
+        Ok(model) => {
+            let candidates = workload.models.get(..progress.attempted).unwrap_or_default();
+            let known = candidates.iter().rposition(|candidate| *candidate == model);
+            match known {
+                Some(number) if number + 1 >= progress.acknowledged => Ok(Outcome::Whole),
+                Some(number) => Err(format!("state {number} of {}", progress.acknowledged)),
+                None => Err(format!("a state that never was: {} blocks", model.size)),
+            }
+        }
+        Err(Failure::Answer(answer)) => Err(answer),
+        // Before the creation was acknowledged there may be no ledger yet, or a file without one.
+        Err(Failure::Refusal(_)) if !kind.is_honest() || progress.acknowledged == 0 => {
+            Ok(Outcome::Refused)
+        }
+        Err(Failure::Refusal(cause)) => Err(format!("refused: {cause}")),
+    }
+}
+
+enum Failure {
+    /// A typed error.
+    Refusal(DurableError),
+    /// A wrong answer.
+    Answer(String),
+}
+
+impl From<DurableError> for Failure {
+    fn from(cause: DurableError) -> Self {
+        Self::Refusal(cause)
+    }
+}
+
+fn recovered(
+    workload: &Workload,
+    kind: Kind,
+    image: Vec<u8>,
+    progress: Progress,
+) -> Result<Model, Failure> {
+    let store = RedbStore::with_backend(Disk::of(image)).map_err(DurableError::from)?;
+    // Who distrusts the disk keeps the last checkpoint elsewhere.
+    let acknowledged = progress.acknowledged.checked_sub(1);
+    let last =
+        acknowledged.and_then(|last| workload.models.get(last)).map_or(0, |model| model.size);
+    // An attempted restoration may have gone through: then only its size is sure.
+    let attempted = progress.attempted.checked_sub(1).and_then(|last| workload.models.get(last));
+    let sure = last.min(attempted.map_or(last, |model| model.size));
+    let known = workload.known(sure).filter(|_| !kind.is_honest());
+    let id = workload.chain.ledger_id();
+    let mut ledger = DurableLedger::open(store, id, known.as_ref())?;
+    let size = ledger.size();
+    // What is read without the long verification is right or refused already; only whether a certificate is
+    // missing shows there.
+    for expected in workload.chain.blocks().take(usize::try_from(size).unwrap_or(0)) {
+        let height = expected.header.height;
+        let block = ledger.block(height)?;
+        let same = (block.header, &block.batch, &block.commit_certificate)
+            == (expected.header, &expected.batch, &expected.commit_certificate);
+        let certificate = block.checkpoint_certificate;
+        if !same || certificate.is_some_and(|found| Some(found) != expected.checkpoint_certificate)
+        {
+            return Err(Failure::Answer(format!("another block {height}")));
+        }
+    }
+    ledger.verify()?;
+    for expected in workload.chain.blocks().take(usize::try_from(size).unwrap_or(0)) {
+        if ledger.block(expected.header.height)? != *expected {
+            return Err(Failure::Answer(format!(
+                "no certificate of block {}",
+                expected.header.height
+            )));
+        }
+    }
+    read_model(workload, &mut ledger, Height::new(size))
+}
+
+fn read_model(
+    workload: &Workload,
+    ledger: &mut DurableLedger<RedbStore>,
+    head: Height,
+) -> Result<Model, Failure> {
+    let mut model = Model {
+        size: head.get(),
+        note: ledger.note()?,
+        blobs: std::collections::BTreeMap::new(),
+        anchors: ledger.anchors()?,
+    };
+    for number in 1..=workload.models.len() as u64 {
+        let holder = crate::durable::Holder::Epoch(federation_proto::FederatedEpoch::new(number));
+        for digest in ledger.blobs_of(holder)? {
+            let bytes = ledger.blob(&digest)?;
+            model
+                .blobs
+                .entry(digest)
+                .or_insert_with(|| (bytes, Default::default()))
+                .1
+                .insert(number);
+        }
+    }
+    Ok(model)
+}
