@@ -39,6 +39,7 @@ mod format;
 mod recovery;
 mod rows;
 mod tiles;
+mod transfer;
 mod verification;
 
 use federation_proto::codec::Canonical;
@@ -49,6 +50,7 @@ pub use blobs::{Holder, MAX_BLOB_BYTES, Retention};
 pub use error::{Damage, DurableError, Place};
 pub use format::{FORMAT, Migrated, migrate};
 pub use recovery::Restored;
+pub use transfer::Imported;
 pub use verification::Verified;
 
 use crate::anchor::Anchor;

@@ -34,6 +34,12 @@ pub enum ExportError {
         /// The refused height.
         found: Height,
     },
+    /// The name is neither a block's nor a blob's.
+    #[error("{found:?} is no name of a block or blob")]
+    Name {
+        /// The name, shortened.
+        found: String,
+    },
     /// The bytes are not the canonical form of a block.
     #[error(transparent)]
     Codec(#[from] CodecError),

@@ -7,6 +7,7 @@ use crate::anchor::AnchorError;
 use crate::block::BlockError;
 use crate::chain::AppendError;
 use crate::checkpoint::CheckpointError;
+use crate::export::ExportError;
 use crate::merkle::LogHash;
 use crate::merkle::block_tree::BlockTreeError;
 use crate::merkle::history::HistoryError;
@@ -112,6 +113,15 @@ pub enum DurableError {
         /// Height of the block.
         height: Height,
     },
+    /// Another block than the one of that height.
+    #[error("block {height} is another one here")]
+    OtherBlock {
+        /// Height of the block.
+        height: Height,
+    },
+    /// A file is no part of a canonical export, or a block cannot be one.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// A block cannot follow.
     #[error(transparent)]
     Append(#[from] AppendError),

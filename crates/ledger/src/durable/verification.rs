@@ -1,7 +1,7 @@
 //! Reading everything: what opening takes on trust from the hash tree, looked at row by row.
 
+use federation_proto::Height;
 use federation_proto::codec::Canonical as _;
-use federation_proto::{Digest, Height};
 
 use super::error::{Damage, DurableError};
 use super::{DurableLedger, height_key, read_block};
@@ -98,17 +98,14 @@ impl<S: Store> DurableLedger<S> {
     }
 
     fn verify_blobs(&self, found: &mut Verified) -> Result<(), DurableError> {
-        self.each_key(Table::Blobs, |key| {
-            let digest = <[u8; 32]>::try_from(key).map(Digest::from_bytes).map_err(|_| {
-                DurableError::of_row(Table::Blobs, key, Damage::Form("no digest".to_owned()))
-            })?;
+        for digest in self.blobs()? {
             self.blob(&digest)?;
             if !self.is_held(&digest)? {
+                let key = digest.as_bytes();
                 return Err(DurableError::of_row(Table::Blobs, key, Damage::References));
             }
             found.blobs += 1;
-            Ok(())
-        })?;
+        }
         self.verify_references()
     }
 

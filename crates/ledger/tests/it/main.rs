@@ -1,4 +1,5 @@
 //! The ledger from outside: stores, durability, recovery.
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be made is a failed test")]
 
 mod contract;
 mod durable;
@@ -9,3 +10,4 @@ mod migration;
 mod recovery;
 mod retention;
 mod stores;
+mod transfer;

@@ -1,5 +1,7 @@
 //! The redb store on a real disk: one writer, readers that change nothing, what is wrong with a path.
 
+#![expect(clippy::disallowed_methods, reason = "this is about files and processes")]
+
 use std::fs;
 use std::process::Command;
 
