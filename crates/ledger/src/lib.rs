@@ -56,6 +56,7 @@ pub mod checkpoint;
 pub mod export;
 pub mod merkle;
 pub mod note;
+pub mod witness;
 
 pub use anchor::{Anchor, AnchorError};
 pub use block::{BlockError, BlockFile, BlockHeader};
@@ -64,3 +65,4 @@ pub use checkpoint::{Checkpoint, CheckpointError, QuorumError, VerifiedCheckpoin
 pub use merkle::LogHash;
 pub use merkle::verify::ProofError;
 pub use note::{Note, NoteError, NoteKey, NoteKeyError, NoteSignature, NoteSigner};
+pub use witness::{Sidecar, SidecarError, Witness, WitnessError};
