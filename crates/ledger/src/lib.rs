@@ -56,6 +56,7 @@ pub mod checkpoint;
 pub mod export;
 pub mod merkle;
 pub mod note;
+pub mod tiles;
 pub mod witness;
 
 pub use anchor::{Anchor, AnchorError};
@@ -65,4 +66,5 @@ pub use checkpoint::{Checkpoint, CheckpointError, QuorumError, VerifiedCheckpoin
 pub use merkle::LogHash;
 pub use merkle::verify::ProofError;
 pub use note::{Note, NoteError, NoteKey, NoteKeyError, NoteSignature, NoteSigner};
+pub use tiles::{TileError, TilePath, TileTree};
 pub use witness::{Sidecar, SidecarError, Witness, WitnessError};
