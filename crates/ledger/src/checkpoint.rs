@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use federation_proto::keys::{KeyRole, LogCheckpoint, PublicKey};
+use federation_proto::keys::{LogCheckpoint, PublicKey};
 use thiserror::Error;
 
 use crate::merkle::LogHash;
-use crate::note::{Note, NoteError, NoteKey, is_key_name};
+use crate::note::{Note, NoteError, NoteKey, NoteRole, is_key_name};
 
 /// The head of the history tree at one size.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,19 +203,25 @@ impl VerifiedCheckpoint {
 ///
 /// # Errors
 /// Any variant of [`QuorumError`].
-pub fn verify_quorum<R: KeyRole>(
+pub fn verify_quorum<R: NoteRole>(
     note: &Note,
     keys: &[NoteKey<R>],
     quorum: usize,
 ) -> Result<BTreeSet<PublicKey<R>>, QuorumError> {
-    if quorum == 0 {
+    let signers = note.verified_by(keys)?;
+    check_quorum(signers.len(), quorum)?;
+    Ok(signers)
+}
+
+/// Whether `found` distinct keys are a quorum of `needed`.
+pub(crate) fn check_quorum(found: usize, needed: usize) -> Result<(), QuorumError> {
+    if needed == 0 {
         return Err(QuorumError::ZeroQuorum);
     }
-    let signers = note.verified_by(keys)?;
-    if signers.len() < quorum {
-        return Err(QuorumError::TooFew { found: signers.len(), needed: quorum });
+    if found < needed {
+        return Err(QuorumError::TooFew { found, needed });
     }
-    Ok(signers)
+    Ok(())
 }
 
 /// A decimal that is its own canonical form: ASCII digits, no sign, no leading zero.

@@ -60,6 +60,8 @@ pub mod faults;
 pub mod merkle;
 pub mod note;
 pub mod store;
+pub mod tiles;
+pub mod witness;
 
 pub use anchor::{Anchor, AnchorError};
 pub use block::{BlockError, BlockFile, BlockHeader};
@@ -68,3 +70,5 @@ pub use checkpoint::{Checkpoint, CheckpointError, QuorumError, VerifiedCheckpoin
 pub use merkle::LogHash;
 pub use merkle::verify::ProofError;
 pub use note::{Note, NoteError, NoteKey, NoteKeyError, NoteSignature, NoteSigner};
+pub use tiles::{TileError, TilePath, TileTree};
+pub use witness::{Sidecar, SidecarError, Witness, WitnessError};

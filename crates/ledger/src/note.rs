@@ -6,6 +6,7 @@
 //! ignored, as the specification demands; a line of a *known* key that does not verify condemns
 //! the note.
 
+mod cosignature;
 mod key;
 
 #[cfg(test)]
@@ -14,13 +15,14 @@ mod tests;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use federation_proto::keys::{KeyRole, PublicKey};
+use federation_proto::keys::PublicKey;
 use thiserror::Error;
 
 use crate::base64;
 
+pub use cosignature::{Cosignature, MAX_TIMESTAMP};
 pub(crate) use key::is_key_name;
-pub use key::{NoteKey, NoteKeyError, NoteSigner};
+pub use key::{NoteKey, NoteKeyError, NoteRole, NoteSigner, SignatureType, TextRole};
 
 /// Largest accepted note, in bytes, signature lines included.
 pub const MAX_NOTE_BYTES: usize = 1 << 20;
@@ -122,6 +124,14 @@ pub enum NoteError {
         /// Key id in hexadecimal.
         id: String,
     },
+    /// The time of a cosignature is later than the format can say.
+    #[error("timestamp {found} is beyond {limit}, the latest of a cosignature")]
+    Timestamp {
+        /// The refused POSIX time in seconds.
+        found: u64,
+        /// The limit, [`MAX_TIMESTAMP`].
+        limit: u64,
+    },
     /// No trusted key signed: the text must be ignored.
     #[error("none of the {signatures} signatures is by one of the {keys} trusted keys")]
     NoTrustedSignature {
@@ -217,11 +227,20 @@ impl Note {
     /// [`NoteError::BadSignature`] when a line of a trusted key does not verify strictly,
     /// [`NoteError::AmbiguousKeys`] when two trusted keys share name and id (ids have 32 bits and
     /// can be ground, so a roster must refuse such a key), [`NoteError::NoTrustedSignature`].
-    pub fn verified_by<R: KeyRole>(
+    pub fn verified_by<R: NoteRole>(
         &self,
         keys: &[NoteKey<R>],
     ) -> Result<BTreeSet<PublicKey<R>>, NoteError> {
-        let mut signers = BTreeSet::new();
+        Ok(self.verified_lines(keys)?.into_iter().map(|(_, key)| key).collect())
+    }
+
+    /// The lines of trusted keys, all of them verified, with the public key that signed each;
+    /// never empty. Errors as [`Self::verified_by`].
+    fn verified_lines<R: NoteRole>(
+        &self,
+        keys: &[NoteKey<R>],
+    ) -> Result<Vec<(&NoteSignature, PublicKey<R>)>, NoteError> {
+        let mut lines = Vec::new();
         for signature in &self.signatures {
             let mut named =
                 keys.iter().filter(|key| key.name() == signature.name && key.id() == signature.id);
@@ -230,16 +249,16 @@ impl Note {
             if named.any(|other| other.public() != key.public()) {
                 return Err(NoteError::AmbiguousKeys { name, id });
             }
-            if !key.verifies(self.text.as_bytes(), &signature.bytes) {
+            if !key.verifies(&self.text, signature) {
                 return Err(NoteError::BadSignature { name, id });
             }
-            signers.insert(key.public());
+            lines.push((signature, key.public()));
         }
-        if signers.is_empty() {
+        if lines.is_empty() {
             let (signatures, keys) = (self.signatures.len(), keys.len());
             return Err(NoteError::NoTrustedSignature { signatures, keys });
         }
-        Ok(signers)
+        Ok(lines)
     }
 }
 
@@ -256,7 +275,7 @@ impl NoteSignature {
         self.id
     }
 
-    /// What the key made of the text; 64 bytes R ‖ S for Ed25519.
+    /// What the key made of the text; 64 bytes R ‖ S for Ed25519, [`Cosignature`] for witnesses.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

@@ -1,23 +1,58 @@
-//! Keys of signed notes: Ed25519, signature type 0x01, typed by the one job each may do.
+//! Keys of signed notes: Ed25519, typed by the one job each may do, which also says what a line of
+//! theirs is: the signature of the text, or a cosignature with its time.
 
 use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
-use federation_proto::keys::{KeyError, KeyRole, PublicKey, SecretKey, Signature, VerifyingKey};
+use federation_proto::keys::{
+    Cosigner, GovernanceNote, KeyError, KeyRole, LogCheckpoint, PublicKey, SecretKey, Signature,
+    VerifyingKey,
+};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::{NoteError, NoteSignature};
+use super::{Cosignature, NoteError, NoteSignature};
 use crate::base64;
-
-/// Identifier of Ed25519 note signatures [C2SP signed-note, signature types].
-const TYPE_ED25519: u8 = 0x01;
 
 /// Longest key name in bytes.
 pub(crate) const MAX_NAME_BYTES: usize = 255;
 
-/// A named public key that may verify notes, written `name+id+base64(0x01 ‖ key)`.
+/// What a signature line holds after the key id, and its identifier in key ids and verifier keys
+/// [C2SP signed-note, signature types].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SignatureType {
+    /// 64 bytes R ‖ S over the text.
+    Ed25519 = 0x01,
+    /// A [`Cosignature`]: the time, and R ‖ S over time and text.
+    Cosignature = 0x04,
+}
+
+/// A role whose keys sign notes. Implemented only here.
+pub trait NoteRole: KeyRole {
+    /// What a signature line of such a key holds.
+    const TYPE: SignatureType;
+}
+
+/// A role whose keys sign the text of a note and nothing else. Implemented only here.
+pub trait TextRole: NoteRole {}
+
+impl NoteRole for LogCheckpoint {
+    const TYPE: SignatureType = SignatureType::Ed25519;
+}
+impl TextRole for LogCheckpoint {}
+
+impl NoteRole for GovernanceNote {
+    const TYPE: SignatureType = SignatureType::Ed25519;
+}
+impl TextRole for GovernanceNote {}
+
+impl NoteRole for Cosigner {
+    const TYPE: SignatureType = SignatureType::Cosignature;
+}
+
+/// A named public key that may verify notes, written `name+id+base64(type ‖ key)`.
 #[derive(Debug, Clone)]
 pub struct NoteKey<R> {
     name: String,
@@ -45,11 +80,13 @@ pub enum NoteKeyError {
     /// The text is not `name+hex id+base64 key` in its canonical form.
     #[error("malformed verifier key text")]
     Malformed,
-    /// A signature type other than 0x01.
-    #[error("key {name} has signature type {found:#04x}, only 0x01 (Ed25519) is supported")]
+    /// Another signature type than the role of the key has.
+    #[error("key {name} has signature type {found:#04x}, expected {expected:#04x}")]
     Type {
         /// Name of the key.
         name: String,
+        /// The type byte of the role.
+        expected: u8,
         /// The type byte found.
         found: u8,
     },
@@ -65,7 +102,7 @@ pub enum NoteKeyError {
     },
 }
 
-impl<R: KeyRole> NoteKey<R> {
+impl<R: NoteRole> NoteKey<R> {
     /// Names a public key.
     ///
     /// # Errors
@@ -77,7 +114,7 @@ impl<R: KeyRole> NoteKey<R> {
         }
         let key =
             public.check().map_err(|cause| NoteKeyError::Key { name: name.to_owned(), cause })?;
-        Ok(Self { id: key_id(name, public.as_bytes()), name: name.to_owned(), key })
+        Ok(Self { id: key_id(name, &public), name: name.to_owned(), key })
     }
 
     /// The name, which for a log key is the origin of the log.
@@ -86,7 +123,7 @@ impl<R: KeyRole> NoteKey<R> {
         &self.name
     }
 
-    /// The id: SHA-256(name ‖ 0x0A ‖ 0x01 ‖ key), first four bytes.
+    /// The id: SHA-256(name ‖ 0x0A ‖ type ‖ key), first four bytes.
     #[must_use]
     pub fn id(&self) -> [u8; 4] {
         self.id
@@ -98,6 +135,20 @@ impl<R: KeyRole> NoteKey<R> {
         self.key.public()
     }
 
+    pub(super) fn verifies(&self, text: &str, line: &NoteSignature) -> bool {
+        match R::TYPE {
+            SignatureType::Ed25519 => {
+                <&[u8; 64]>::try_from(line.bytes.as_slice()).is_ok_and(|bytes| {
+                    self.key.verify_raw(text.as_bytes(), &Signature::from_bytes(bytes))
+                })
+            }
+            SignatureType::Cosignature => Cosignature::of_line(line)
+                .is_some_and(|it| self.key.verify_raw(&it.message(text), it.signature())),
+        }
+    }
+}
+
+impl<R: TextRole> NoteKey<R> {
     /// The signature line of a signature of this key that was carried elsewhere, such as in a
     /// ledger entry. It is not checked here.
     #[must_use]
@@ -105,21 +156,16 @@ impl<R: KeyRole> NoteKey<R> {
         let bytes = signature.to_bytes().to_vec();
         NoteSignature { name: self.name.clone(), id: self.id, bytes }
     }
-
-    pub(super) fn verifies(&self, text: &[u8], signature: &[u8]) -> bool {
-        <&[u8; 64]>::try_from(signature)
-            .is_ok_and(|bytes| self.key.verify_raw(text, &Signature::from_bytes(bytes)))
-    }
 }
 
-impl<R: KeyRole> fmt::Display for NoteKey<R> {
+impl<R: NoteRole> fmt::Display for NoteKey<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let blob = [&[TYPE_ED25519][..], self.public().as_bytes()].concat();
+        let blob = [&[R::TYPE as u8][..], self.public().as_bytes()].concat();
         write!(f, "{}+{}+{}", self.name, hex_id(self.id), base64::encode(&blob))
     }
 }
 
-impl<R: KeyRole> FromStr for NoteKey<R> {
+impl<R: NoteRole> FromStr for NoteKey<R> {
     type Err = NoteKeyError;
 
     fn from_str(text: &str) -> Result<Self, NoteKeyError> {
@@ -131,8 +177,9 @@ impl<R: KeyRole> FromStr for NoteKey<R> {
         };
         let blob = base64::decode(encoded).ok_or(NoteKeyError::Malformed)?;
         let (kind, key) = blob.split_first().ok_or(NoteKeyError::Malformed)?;
-        if *kind != TYPE_ED25519 {
-            return Err(NoteKeyError::Type { name: name.to_owned(), found: *kind });
+        if *kind != R::TYPE as u8 {
+            let (name, expected, found) = (name.to_owned(), R::TYPE as u8, *kind);
+            return Err(NoteKeyError::Type { name, expected, found });
         }
         let bytes = <[u8; 32]>::try_from(key).map_err(|_| NoteKeyError::Malformed)?;
         let key = Self::new(name, PublicKey::from_bytes(bytes))?;
@@ -150,10 +197,10 @@ impl<R: KeyRole> FromStr for NoteKey<R> {
 pub struct NoteSigner<R: KeyRole> {
     name: String,
     id: [u8; 4],
-    secret: SecretKey<R>,
+    pub(super) secret: SecretKey<R>,
 }
 
-impl<R: KeyRole> NoteSigner<R> {
+impl<R: NoteRole> NoteSigner<R> {
     /// Names a secret key.
     ///
     /// # Errors
@@ -162,7 +209,7 @@ impl<R: KeyRole> NoteSigner<R> {
         if !is_key_name(name) {
             return Err(NoteKeyError::Name { name: name.to_owned() });
         }
-        Ok(Self { id: key_id(name, secret.public().as_bytes()), name: name.to_owned(), secret })
+        Ok(Self { id: key_id(name, &secret.public()), name: name.to_owned(), secret })
     }
 
     /// The key that verifies what this one signs.
@@ -173,6 +220,12 @@ impl<R: KeyRole> NoteSigner<R> {
         NoteKey::new(&self.name, self.secret.public())
     }
 
+    pub(super) fn line(&self, bytes: Vec<u8>) -> NoteSignature {
+        NoteSignature { name: self.name.clone(), id: self.id, bytes }
+    }
+}
+
+impl<R: TextRole> NoteSigner<R> {
     /// Signs a note text: its raw bytes, final newline included [RFC 8032].
     ///
     /// # Errors
@@ -184,8 +237,7 @@ impl<R: KeyRole> NoteSigner<R> {
         if !text.ends_with('\n') {
             return Err(NoteError::TextNotTerminated);
         }
-        let bytes = self.secret.sign_raw(text.as_bytes()).to_bytes().to_vec();
-        Ok(NoteSignature { name: self.name.clone(), id: self.id, bytes })
+        Ok(self.line(self.secret.sign_raw(text.as_bytes()).to_bytes().to_vec()))
     }
 }
 
@@ -199,11 +251,11 @@ pub(super) fn hex_id(id: [u8; 4]) -> String {
     HEXLOWER.encode(&id)
 }
 
-fn key_id(name: &str, public: &[u8; 32]) -> [u8; 4] {
+fn key_id<R: NoteRole>(name: &str, public: &PublicKey<R>) -> [u8; 4] {
     let hash: [u8; 32] = Sha256::new()
         .chain_update(name)
-        .chain_update([b'\n', TYPE_ED25519])
-        .chain_update(public)
+        .chain_update([b'\n', R::TYPE as u8])
+        .chain_update(public.as_bytes())
         .finalize()
         .into();
     let [a, b, c, d, ..] = hash;

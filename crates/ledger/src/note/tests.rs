@@ -162,7 +162,8 @@ fn verifier_keys_have_one_text() {
     let (claimed, computed) = ("c74f20a4".to_owned(), "c74f20a3".to_owned());
     assert_eq!(wrong, Err(NoteKeyError::Id { name: "PeterNeumann".into(), claimed, computed }));
     let cosigner = VKEY.replace("+ARpc", "+BBpc");
-    assert_eq!(parse(&cosigner), Err(NoteKeyError::Type { name: "PeterNeumann".into(), found: 4 }));
+    let (name, expected, found) = ("PeterNeumann".to_owned(), 1, 4);
+    assert_eq!(parse(&cosigner), Err(NoteKeyError::Type { name, expected, found }));
     assert_eq!(parse(&VKEY.replace("10TW", "10T=")), Err(NoteKeyError::Malformed));
     let identity = [&[1, 1][..], &[0; 31]].concat();
     let small = format!("x+00000000+{}", base64::encode(&identity));

@@ -1,13 +1,22 @@
-//! The ledger from outside: stores, durability, recovery.
-#![expect(clippy::unwrap_used, reason = "a fixture that cannot be made is a failed test")]
+//! The ledger from outside: stores, durability, recovery, and what other programs make of our files.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a fixture that cannot be made is a failed test"
+)]
 
+mod auditor;
 mod contract;
 mod durable;
 mod faults;
 mod fixture;
 mod history;
 mod migration;
+mod openssl;
+mod page;
 mod recovery;
 mod retention;
 mod stores;
 mod transfer;
+mod world;
