@@ -138,7 +138,7 @@ impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
 
 /// Decodes a list of at most `MAX` elements, for `#[serde(deserialize_with)]`: an element may take many times
 /// its encoding in memory, so their number is limited before they are decoded and not after.
-pub(crate) fn list<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+pub fn list<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

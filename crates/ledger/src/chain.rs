@@ -13,7 +13,7 @@ mod error;
 mod proof;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 

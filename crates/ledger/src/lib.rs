@@ -53,6 +53,7 @@ mod base64;
 pub mod block;
 pub mod chain;
 pub mod checkpoint;
+pub mod divergence;
 pub mod durable;
 pub mod export;
 #[cfg(feature = "faults")]

@@ -16,7 +16,7 @@ use crate::note::NoteSigner;
 
 const ORIGIN: &str = "example.org/ledger";
 
-fn federation(name: &str) -> FederationId {
+pub(crate) fn federation(name: &str) -> FederationId {
     FederationId::new(Digest::of_blob(name.as_bytes()))
 }
 
@@ -31,12 +31,12 @@ fn item(epoch: u64) -> BatchItem {
 }
 
 /// A batch of `count` distinct items at `time`.
-fn batch(time: u64, count: u64) -> Batch {
+pub(crate) fn batch(time: u64, count: u64) -> Batch {
     let items = (0..count).map(|i| item(time * 1000 + i)).collect();
     Batch { batch_time: LogicalTime::new(time), items }
 }
 
-fn execution(sequence: u64) -> Execution {
+pub(crate) fn execution(sequence: u64) -> Execution {
     Execution {
         sequence: SequenceNumber::new(sequence),
         config_digest: Digest::of_blob(b"config"),
