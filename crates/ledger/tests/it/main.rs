@@ -1,0 +1,3 @@
+//! Integration tests of the ledger, through its public API only.
+
+mod memory;
