@@ -1,8 +1,10 @@
 //! `bench`: one area at a time, each row beside a reference measured in the same process.
 
+mod area_ledger;
 mod area_proto;
 mod area_simulate;
 mod cpu;
+mod memory;
 mod rounds;
 
 use std::process::ExitCode;
@@ -19,7 +21,7 @@ use crate::failure::{FAILED, Failure, USAGE};
 use crate::output;
 
 /// The areas: name, what is measured, and how.
-const AREAS: [Area; 2] = [
+const AREAS: [Area; 3] = [
     Area {
         name: "simulate",
         summary: "CPU time of the federation beside the workload it carries",
@@ -29,6 +31,11 @@ const AREAS: [Area; 2] = [
         name: "proto",
         summary: "envelopes beside the Ed25519 primitive on a message of the same length",
         measure: area_proto::measure,
+    },
+    Area {
+        name: "ledger",
+        summary: "the history tree at a million leaves beside other implementations",
+        measure: area_ledger::measure,
     },
 ];
 
@@ -117,7 +124,7 @@ pub(crate) enum BenchError {
     #[error("the reference failed: {0}")]
     Evaluation(#[from] EvaluationError),
     /// A measured value cannot be made: a defect of this program.
-    #[error("cannot make the measured envelope: {0}")]
+    #[error("cannot make what is measured: {0}")]
     Subject(String),
     /// A row cannot be written as JSON.
     #[error(transparent)]

@@ -15,8 +15,8 @@ use federation_proto::{
     SecretKey, SessionId, Signature, Signed, SigningContext,
 };
 
-use super::rounds::{self, Operation, repeated};
-use super::{BarOf, BenchError, Reference, Row};
+use super::rounds::{self, Comparison, Operation, repeated};
+use super::{BarOf, BenchError, Row};
 
 /// Payload bytes, their name, and the bar for sign, and for decode and verify, by the primitive.
 const PAYLOADS: [(usize, &str, Option<f64>); 3] =
@@ -84,32 +84,23 @@ impl Subject {
     }
 
     fn rows(&self, size: &str, bar: Option<f64>) -> Vec<Row> {
-        let times = rounds::measure(&mut self.operations());
+        let times = rounds::measure(rounds::ROUNDS, &mut self.operations());
         let [raw_sign, sign, raw_verify, verify, encode, decode] = times.as_slice() else {
             return Vec::new();
         };
         let length = self.message.len();
         let row = |what: &str, times: &[f64], (primitive, references): (&str, &[f64]), bar| {
-            let ratio = rounds::median_ratio(times, references);
-            let median = rounds::quantile(references, 0.5);
-            let spread = rounds::quantile(references, 0.9) - rounds::quantile(references, 0.1);
-            Row {
+            Comparison {
                 area: "proto",
                 name: format!("{what} {size}"),
-                value: rounds::quantile(times, 0.5),
-                least: Some(rounds::quantile(times, 0.0)),
                 unit: "µs",
-                reference: Reference {
-                    name: format!("{primitive} {length} B"),
-                    value: median,
-                    least: Some(rounds::quantile(references, 0.0)),
-                    noise: Some(spread / median),
-                },
-                ratio,
+                values: times,
+                reference: format!("{primitive} {length} B"),
+                references,
                 bar,
                 bar_of: BarOf::Ratio,
-                meets_bar: bar.map(|bar| ratio <= bar),
             }
+            .row()
         };
         let (signing, verifying) = (("raw sign", &**raw_sign), ("verify_strict", &**raw_verify));
         vec![

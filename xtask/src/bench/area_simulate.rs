@@ -14,7 +14,8 @@ use simulator::evaluation::{evaluate, evolve_alone};
 use simulator::scenario::Scenario;
 
 use super::cpu::Mark;
-use super::{BarOf, BenchError, Reference, Row};
+use super::rounds::Comparison;
+use super::{BarOf, BenchError, Row};
 
 const SCENARIO: &str = include_str!("overhead.toml");
 const SEED: u64 = 1;
@@ -45,22 +46,15 @@ pub(super) fn measure() -> Result<Vec<Row>, BenchError> {
     std::hint::black_box((run, table));
 
     let overhead = (whole - 2.0 * cycles - evaluation).max(0.0) / client_rounds;
-    let reference = Reference {
-        name: "smallest local cycle, CPU per client-round".to_owned(),
-        value: cycles / client_rounds,
-        least: None,
-        noise: None,
-    };
-    Ok(vec![Row {
+    let comparison = Comparison {
         area: "simulate",
         name: "federation overhead, CPU per client-round".to_owned(),
-        value: overhead,
-        least: None,
         unit: "ms",
-        ratio: overhead / reference.value,
-        reference,
+        values: &[overhead],
+        reference: "smallest local cycle, CPU per client-round".to_owned(),
+        references: &[cycles / client_rounds],
         bar: Some(BAR_MS),
         bar_of: BarOf::Value,
-        meets_bar: Some(overhead <= BAR_MS),
-    }])
+    };
+    Ok(vec![comparison.row()])
 }

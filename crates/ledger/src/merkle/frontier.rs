@@ -113,13 +113,9 @@ impl Frontier {
     /// Root of the tree [RFC 6962 §2.1].
     #[must_use]
     pub fn root(&self) -> LogHash {
-        fold_peaks(self.nodes.iter().rev().copied())
+        let smallest_first = self.nodes.iter().rev().copied();
+        smallest_first
+            .reduce(|right, left| LogHash::of_node(&left, &right))
+            .unwrap_or(LogHash::EMPTY_ROOT)
     }
-}
-
-/// Root above complete subtrees given from the smallest (rightmost) to the largest.
-pub(super) fn fold_peaks(smallest_first: impl Iterator<Item = LogHash>) -> LogHash {
-    smallest_first
-        .reduce(|right, left| LogHash::of_node(&left, &right))
-        .unwrap_or(LogHash::EMPTY_ROOT)
 }

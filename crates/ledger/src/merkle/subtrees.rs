@@ -4,8 +4,9 @@
 //! any size need O(log n) of them, so a tree in memory, one in tiles on disk and one that begins at an anchor
 //! share the three functions here.
 
+use std::iter;
+
 use super::LogHash;
-use super::frontier::fold_peaks;
 
 /// Where the complete subtrees of a history tree are kept.
 pub trait Subtrees {
@@ -33,8 +34,10 @@ pub fn root<S: Subtrees>(subtrees: &S, size: u64) -> Result<LogHash, S::Error> {
 /// # Errors
 /// A subtree is missing.
 pub fn peaks<S: Subtrees>(subtrees: &S, size: u64) -> Result<Vec<LogHash>, S::Error> {
-    let levels = (0..u64::BITS).rev().filter(|level| size >> level & 1 == 1);
-    levels.map(|level| subtrees.subtree(level, (size >> level) - 1)).collect()
+    let peaks = complete(size).map(|level| subtrees.subtree(level, (size >> level) - 1));
+    let mut peaks = peaks.collect::<Result<Vec<_>, _>>()?;
+    peaks.reverse();
+    Ok(peaks)
 }
 
 /// Siblings from leaf `index` up to the root of the tree of the first `size` leaves
@@ -106,17 +109,16 @@ fn path_above<S: Subtrees>(
 /// Root of the subtree over leaves `start .. end`, where `start` is aligned to a complete subtree
 /// at least as large as the range.
 fn range_root<S: Subtrees>(subtrees: &S, start: u64, end: u64) -> Result<LogHash, S::Error> {
-    let size = end - start;
-    // From the smallest (rightmost) complete subtree to the largest.
-    let levels = (0..u64::BITS).filter(|level| size >> level & 1 == 1);
-    let mut failed = None;
-    let peaks = levels.map_while(|level| match subtrees.subtree(level, (end >> level) - 1) {
-        Ok(peak) => Some(peak),
-        Err(cause) => {
-            failed = Some(cause);
-            None
-        }
+    let root = complete(end - start).try_fold(None, |right: Option<LogHash>, level| {
+        let left = subtrees.subtree(level, (end >> level) - 1)?;
+        Ok(Some(right.map_or(left, |right| LogHash::of_node(&left, &right))))
     });
-    let root = fold_peaks(peaks);
-    failed.map_or(Ok(root), Err)
+    root.map(|root| root.unwrap_or(LogHash::EMPTY_ROOT))
+}
+
+/// Levels of the complete subtrees that make up `size` leaves, from the smallest.
+fn complete(size: u64) -> impl Iterator<Item = u32> {
+    let rest = |size: u64| (size != 0).then_some(size);
+    iter::successors(rest(size), move |size| rest(size & (size - 1)))
+        .map(|size| size.trailing_zeros())
 }

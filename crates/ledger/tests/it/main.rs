@@ -12,6 +12,7 @@ mod durable;
 mod faults;
 mod fixture;
 mod history;
+mod memory;
 mod migration;
 mod openssl;
 mod page;
