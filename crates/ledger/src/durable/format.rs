@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Damage, DurableError};
 use super::rows::Rows;
-use super::tiles::TileTree;
+use super::stored_tree::StoredTree;
 use super::{DurableLedger, HEAD, height_key, read_block};
 use crate::chain::Head;
 use crate::merkle::LogHash;
@@ -110,7 +110,7 @@ fn from_1<S: Store>(mut rows: Rows<S>) -> Result<DurableLedger<S>, DurableError>
     let bytes = rows.get(Table::Meta, HEAD)?.ok_or_else(|| damaged(Damage::Missing))?;
     let record = HeadRecord1::from_canonical(&bytes)
         .map_err(|cause| damaged(Damage::Form(cause.to_string())))?;
-    let mut tree = TileTree::new(Frontier::default());
+    let mut tree = StoredTree::new(Frontier::default());
     let mut head = Head::genesis(record.ledger_id);
     while head.height < record.head.height {
         let height = head.height.next();

@@ -36,7 +36,7 @@ type Tile = HistoryTree;
 
 /// What of the tree is in memory.
 #[derive(Debug, Clone)]
-pub(super) struct TileTree {
+pub(super) struct StoredTree {
     size: u64,
     base: Frontier,
     /// The unfinished tile of each level; it may have no entry yet.
@@ -45,7 +45,7 @@ pub(super) struct TileTree {
     cache: RefCell<BTreeMap<(u32, u64), Rc<Tile>>>,
 }
 
-impl TileTree {
+impl StoredTree {
     /// A tree that begins after `base`, which is empty for one that begins at the genesis.
     pub(super) fn new(base: Frontier) -> Self {
         let size = base.size();
@@ -188,7 +188,7 @@ impl TileTree {
 
 /// A tile tree that can read what is not in memory.
 pub(super) struct Tiles<'a, S> {
-    tree: &'a TileTree,
+    tree: &'a StoredTree,
     rows: &'a Rows<S>,
 }
 
@@ -216,9 +216,9 @@ impl<S: Store> Tiles<'_, S> {
     }
 
     /// The tree of the first `size` leaves.
-    pub(super) fn cut(&self, size: u64) -> Result<TileTree, DurableError> {
+    pub(super) fn cut(&self, size: u64) -> Result<StoredTree, DurableError> {
         let base = self.tree.base.clone();
-        let mut cut = TileTree { size, base, edge: Vec::new(), cache: RefCell::default() };
+        let mut cut = StoredTree { size, base, edge: Vec::new(), cache: RefCell::default() };
         for level in 0.. {
             let entries = entries(size, level);
             if entries == 0 {
