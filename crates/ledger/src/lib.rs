@@ -11,7 +11,8 @@
 //!                           └────────────────── anchor ──────────────────┘
 //! ```
 //!
-//! Everything here is a pure function of its inputs: no file, clock, network or randomness. Bytes
+//! Everything here is a pure function of its inputs: no file, clock, network or randomness, but for
+//! the safety log of a replica behind the feature `disk`. Bytes
 //! from outside have exactly one accepted form and are refused by typed errors that carry the
 //! values that disagreed. A proof is worth nothing until its `verify` accepts it; results of
 //! verification ([`VerifiedCheckpoint`]) can be made in no other way.
@@ -56,6 +57,8 @@ pub mod checkpoint;
 pub mod export;
 pub mod merkle;
 pub mod note;
+#[cfg(feature = "disk")]
+pub mod safety_log;
 
 pub use anchor::{Anchor, AnchorError};
 pub use block::{BlockError, BlockFile, BlockHeader};
