@@ -19,9 +19,36 @@
 //! * What a [`Mark`] stands for is there, or opening fails: a log that was deleted, cut short or replaced by an
 //!   older copy is refused. Without a mark a log that lost whole groups at its end looks like a younger one;
 //!   so the store keeps a mark with every group of blocks that it commits.
+//! * A log and a store that were set back together, as by restoring a disk, look whole from here. Only other
+//!   replicas can tell.
 //! * One writer. A failure poisons the log: nobody knows what the disk holds until it is opened again.
 //!
 //! Nothing here is secret: who can write the file can forge it. What is assumed of the disk stands at [`Disk`].
+//!
+//! # Example
+//! ```
+//! use federation_proto::Digest;
+//! use ledger::safety_log::{LogPath, SafetyLog, SafetyLogError};
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("votes.log");
+//! let (place, id) = (LogPath::new(path), Digest::of_blob(b"federation, validator"));
+//! let mut log = SafetyLog::create(place.clone(), id)?;
+//! log.append(b"PREPARE 7")?;
+//! log.append(b"PREPARE 8")?;
+//! let mark = log.sync()?; // The votes may leave.
+//! drop(log);
+//!
+//! let (mut log, found) = SafetyLog::open(place.clone(), id, Some(mark))?;
+//! assert!(found.records.iter().eq([b"PREPARE 7", b"PREPARE 8"]));
+//! let stable = log.cut(|record| record == b"PREPARE 8")?;
+//! drop(log);
+//!
+//! std::fs::remove_file(directory.path().join("votes.log"))?;
+//! let lost = SafetyLog::open(place, id, Some(stable)).err();
+//! assert!(matches!(lost, Some(SafetyLogError::Lost { expected }) if expected == stable));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod disk;
 mod error;
@@ -81,7 +108,7 @@ pub struct Recovered {
 
 impl<P: Place> SafetyLog<P> {
     /// Makes a new log. Only for a validator that has never voted: `id` says which, for example as the digest
-    /// of its federation and its key.
+    /// of its federation and its key. Whoever crashes here finds an empty log or none.
     ///
     /// # Errors
     /// [`SafetyLogError::Exists`], [`SafetyLogError::Locked`] or [`SafetyLogError::Io`].
@@ -146,7 +173,8 @@ impl<P: Place> SafetyLog<P> {
     /// Syncs, then drops all records but those to `keep`: after a stable checkpoint, those above it and evidence.
     ///
     /// The kept records go to a new file, which takes the name of the old one when it is durable: a crash
-    /// leaves the one or the other. The file is read and judged once more, so that nothing damaged is copied.
+    /// leaves the one or the other. The whole file is read into memory and judged once more, so that nothing
+    /// damaged is copied.
     ///
     /// # Errors
     /// As [`sync`](Self::sync), [`SafetyLogError::Locked`], and what [`open`](Self::open) says of a damaged

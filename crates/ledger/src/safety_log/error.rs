@@ -147,8 +147,8 @@ pub enum PageFault {
         /// Index in the page.
         found: u64,
     },
-    /// Its group says it is longer than a group may be, or than the file is.
-    #[error("its group claims {length} bytes, more than a group or the file has")]
+    /// Its group says it is longer than the file.
+    #[error("its group claims {length} bytes, more than the file has")]
     Claim {
         /// Payload bytes claimed.
         length: u64,

@@ -20,15 +20,13 @@ impl Records {
         self.0.extend_from_slice(record);
     }
 
-    /// Adds the records of a payload; false, and nothing is added, where it does not end with a record.
+    /// Adds the records of a payload; false where it does not end with a record.
     #[must_use]
     pub(super) fn extend(&mut self, payload: &[u8]) -> bool {
+        self.0.extend_from_slice(payload);
         let mut rest = payload;
         while let Some((_, after)) = split(rest) {
             rest = after;
-        }
-        if rest.is_empty() {
-            self.0.extend_from_slice(payload);
         }
         rest.is_empty()
     }

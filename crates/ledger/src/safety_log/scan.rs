@@ -3,7 +3,7 @@
 use federation_proto::Digest;
 
 use super::disk::Disk;
-use super::page::{self, GroupHead, PAGE, PAYLOAD, Page, Seen, pages_of};
+use super::page::{self, PAGE, PAYLOAD, Page, Seen, pages_of};
 use super::{
     MAX_FILE_BYTES, MAX_GROUP_BYTES, Mark, PageFault, Records, Recovered, STEP_BYTES,
     SafetyLogError,
@@ -98,6 +98,7 @@ impl<D: Disk> Pages<'_, D> {
             self.disk.read_at(bytes, number * STEP_BYTES).map_err(SafetyLogError::io("reading"))?;
             self.number = Some(number);
         }
+        // A step always has all of its pages: the file is whole steps long.
         Ok(self.step[(page % STEP_PAGES) as usize])
     }
 
@@ -112,13 +113,12 @@ impl<D: Disk> Pages<'_, D> {
         let bytes = self.read(page)?;
         let corrupt = |fault| SafetyLogError::Corrupt { page, fault };
         let seen = page::read_page(&bytes, before, index).map_err(corrupt)?;
-        if let Seen::Written(GroupHead { length, .. }) = &seen {
-            let fits = *length <= MAX_GROUP_BYTES as u64 && start + pages_of(*length) <= self.count;
-            if !fits {
-                return Err(corrupt(PageFault::Claim { length: *length }));
+        match seen {
+            Seen::Written(head) if start + pages_of(head.length) > self.count => {
+                Err(corrupt(PageFault::Claim { length: head.length }))
             }
+            seen => Ok((bytes, seen)),
         }
-        Ok((bytes, seen))
     }
 
     /// The group after `before`, which begins at page `start`: the mark after it and its payload.

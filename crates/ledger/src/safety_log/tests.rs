@@ -164,6 +164,33 @@ fn create_is_explicit_and_open_never_creates() {
 }
 
 #[test]
+fn a_creator_that_comes_second_sees_it() {
+    /// Where another creates a log just before one gets the draft.
+    struct Contested(World);
+    impl Place for Contested {
+        type File = world::WorldFile;
+
+        fn open(&self, access: Access) -> io::Result<Option<Self::File>> {
+            self.0.open(access)
+        }
+
+        fn draft(&self) -> io::Result<Self::File> {
+            let mut log = SafetyLog::create(self.0.clone(), ID).expect("new");
+            write(&mut log, b"vote");
+            self.0.draft()
+        }
+
+        fn publish(&self) -> io::Result<()> {
+            self.0.publish()
+        }
+    }
+    let world = World::new(0);
+    let second = SafetyLog::create(Contested(world.clone()), ID).map(|_| ());
+    assert!(matches!(second, Err(SafetyLogError::Exists)));
+    assert_eq!(all(&read(&world, ID, None).expect("the first").records), [b"vote"]);
+}
+
+#[test]
 fn limits_refuse_before_anything_is_kept() {
     let world = World::new(0);
     let mut log = SafetyLog::create(world.clone(), ID).expect("new");

@@ -287,6 +287,11 @@ fn what_is_no_log_is_said_to_be_none() {
     let mut bytes = files[0].clone();
     bytes[8] = 2;
     assert!(matches!(judge(&bytes, None), Err(SafetyLogError::Version { found: 2 })));
+    let header = page::header(&ID, &Mark::new(0, OTHER));
+    let mut bytes = files[0].clone();
+    bytes[..PAGE].copy_from_slice(&header);
+    let error = judge(&bytes, None).expect_err("a beginning that is none");
+    assert!(matches!(error, SafetyLogError::Corrupt { page: 0, fault: PageFault::Checksum }));
     let zeros = vec![0; STEP_BYTES as usize];
     assert!(matches!(judge(&zeros, None), Err(SafetyLogError::NotALog)));
     assert!(matches!(judge(&[], None), Err(SafetyLogError::Length { length: 0 })));

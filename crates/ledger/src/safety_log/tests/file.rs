@@ -7,7 +7,9 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::super::{Access, LogFile, LogPath, Place, Recovered, SafetyLog, SafetyLogError, read};
+use super::super::{
+    Access, Disk as _, LogFile, LogPath, Place, Recovered, SafetyLog, SafetyLogError, read,
+};
 use super::{ID, all, write};
 
 fn place() -> (TempDir, LogPath) {
@@ -145,6 +147,8 @@ fn a_draft_left_behind_is_overwritten() {
     fs::write(&draft, vec![0xee; 200_000]).expect("writes");
     let mark = log.cut(|_| true).expect("cuts");
     drop(log);
+    fs::write(&draft, vec![0xee; 200_000]).expect("writes");
+    assert_eq!(place.draft().expect("a draft").length().expect("known"), 0);
     let found = read(&place, ID, Some(mark)).expect("reads");
     assert_eq!(all(&found.records), [b"one".to_vec()]);
     assert_eq!(fs::metadata(directory.path().join("votes.log")).expect("there").len(), 65_536);
