@@ -37,6 +37,7 @@ mod blobs;
 mod error;
 mod format;
 mod reading;
+mod record_log;
 mod recovery;
 mod rows;
 mod stored_tree;
@@ -51,6 +52,7 @@ use serde::{Deserialize, Serialize};
 pub use blobs::{Holder, MAX_BLOB_BYTES, Retention};
 pub use error::{Damage, DurableError, Place};
 pub use format::{FORMAT, Migrated, migrate};
+pub use record_log::{MAX_RECORD_BYTES, RecordLog};
 pub use recovery::Restored;
 pub use transfer::Imported;
 pub use verification::Verified;
@@ -60,7 +62,6 @@ use crate::chain::{Head, log_index};
 use crate::checkpoint::Checkpoint;
 use crate::merkle::LogHash;
 use crate::merkle::frontier::Frontier;
-use crate::merkle::history::HistoryError;
 use crate::store::{Store, Table};
 use rows::Rows;
 use stored_tree::{StoredTree, Tiles};
@@ -68,8 +69,8 @@ use stored_tree::{StoredTree, Tiles};
 /// Key of the head in [`Table::Meta`].
 const HEAD: &[u8] = b"head";
 
-/// Key of the caller's note in [`Table::Meta`].
-const NOTE: &[u8] = b"note";
+/// Key of the caller's bookmark in [`Table::Meta`].
+const BOOKMARK: &[u8] = b"bookmark";
 
 /// A ledger whose blocks, tree and blobs are in a store.
 #[derive(Debug)]
@@ -170,7 +171,7 @@ impl<S: Store> DurableLedger<S> {
             return Err(DurableError::OtherLedger { expected, found });
         }
         if let Some(known) = known {
-            ledger.check_known(known)?;
+            ledger.tiles().check_known(known)?;
         }
         Ok(ledger)
     }
@@ -243,26 +244,6 @@ impl<S: Store> DurableLedger<S> {
 
     fn tiles(&self) -> Tiles<'_, S> {
         self.tree.over(&self.rows)
-    }
-
-    fn check_known(&self, known: &Checkpoint) -> Result<(), DurableError> {
-        let (size, known_root) = (known.size(), known.root());
-        if size > self.size() {
-            return Err(DurableError::RolledBack { known: size, found: self.size() });
-        }
-        let own = self.root_at(size)?;
-        if own != known_root {
-            return Err(DurableError::Contradicted { size, own, known: known_root });
-        }
-        Ok(())
-    }
-
-    fn check_size(&self, requested: u64) -> Result<(), DurableError> {
-        let size = self.size();
-        if requested > size {
-            return Err(HistoryError::SizeBeyondTree { requested, size }.into());
-        }
-        Ok(())
     }
 
     fn check_held(&self, height: Height) -> Result<(), DurableError> {

@@ -2,19 +2,25 @@
 //!
 //! Blocks are chained by their hashes; an RFC 6962 history tree stands over the headers and a
 //! BLAKE3 tree over the entries of each block; validators sign C2SP checkpoints of the history
-//! tree; an anchor proves one block offline.
+//! tree; an anchor proves one block offline, and nodes that compare checkpoints find out who lies.
 //!
 //! ```text
 //! entry ──BLAKE3 tree──▶ block header ──SHA-256 history tree──▶ checkpoint ◀── q log keys
-//!        block_tree        block, chain      history, frontier      checkpoint, note
-//!        └───────────────── chain::EntryProof ─────────────────┘
+//!        block_tree        block, chain      history, frontier      checkpoint, note ◀── witness
+//!        └───────────────── chain::EntryProof ─────────────────┘         │
 //!                           └────────────────── anchor ──────────────────┘
+//!
+//! kept:      durable ──▶ store (memory, redb)        safety_log
+//! published: export (canonical files)                tiles (static files for any C2SP client)
+//! compared:  divergence
 //! ```
 //!
-//! Everything here is a pure function of its inputs: no file, clock, network or randomness. Bytes
-//! from outside have exactly one accepted form and are refused by typed errors that carry the
+//! Bytes from outside have exactly one accepted form and are refused by typed errors that carry the
 //! values that disagreed. A proof is worth nothing until its `verify` accepts it; results of
 //! verification ([`VerifiedCheckpoint`]) can be made in no other way.
+//!
+//! Everything is a pure function of its inputs, without file, clock, network or randomness, but for two
+//! places that meet the disk, each behind a feature: the redb store (`redb`) and the safety log (`disk`).
 //!
 //! # Example
 //! Three validators sign the head of a log; an auditor, offline, checks one leaf against it.
@@ -60,6 +66,8 @@ pub mod export;
 pub mod faults;
 pub mod merkle;
 pub mod note;
+#[cfg(feature = "disk")]
+pub mod safety_log;
 pub mod store;
 pub mod tiles;
 pub mod witness;

@@ -4,7 +4,7 @@ use federation_proto::Height;
 use federation_proto::codec::Canonical as _;
 
 use super::error::{Damage, DurableError};
-use super::{DurableLedger, NOTE, height_key, read_block};
+use super::{BOOKMARK, DurableLedger, height_key, read_block};
 use crate::anchor::Anchor;
 use crate::block::{BlockFile, entry_tree};
 use crate::chain::{EntryProof, log_index};
@@ -29,8 +29,7 @@ impl<S: Store> DurableLedger<S> {
     /// # Errors
     /// [`DurableError::History`], [`DurableError::NotHeld`], [`DurableError::Corrupt`], or that the store fails.
     pub fn root_at(&self, size: u64) -> Result<LogHash, DurableError> {
-        self.check_size(size)?;
-        subtrees::root(&self.history(), size)
+        self.tiles().root_at(size)
     }
 
     /// The complete subtrees of the history tree, for proofs of any kind.
@@ -82,7 +81,7 @@ impl<S: Store> DurableLedger<S> {
     /// # Errors
     /// [`DurableError::History`], [`DurableError::NotHeld`], [`DurableError::Corrupt`], or that the store fails.
     pub fn inclusion_proof(&self, index: u64, size: u64) -> Result<Vec<LogHash>, DurableError> {
-        self.check_size(size)?;
+        self.tiles().check_size(size)?;
         if index >= size {
             return Err(HistoryError::IndexBeyondSize { index, size }.into());
         }
@@ -97,7 +96,7 @@ impl<S: Store> DurableLedger<S> {
         if old == 0 || old > new {
             return Err(HistoryError::SizesNotOrdered { old, new }.into());
         }
-        self.check_size(new)?;
+        self.tiles().check_size(new)?;
         subtrees::consistency(&self.history(), old, new)
     }
 
@@ -121,7 +120,7 @@ impl<S: Store> DurableLedger<S> {
         extra: Option<Vec<u8>>,
     ) -> Result<Anchor, DurableError> {
         let checkpoint = Checkpoint::parse(note.text())?;
-        self.check_known(&checkpoint)?;
+        self.tiles().check_known(&checkpoint)?;
         let path = self.inclusion_proof(log_index(height), checkpoint.size())?;
         Ok(Anchor::new(extra, log_index(height), path, note)?)
     }
@@ -135,12 +134,12 @@ impl<S: Store> DurableLedger<S> {
         keys.iter().map(|key| self.read_anchor(key)).collect()
     }
 
-    /// The caller's note, if one was ever set.
+    /// The caller's bookmark, if one was ever set.
     ///
     /// # Errors
     /// [`DurableError::Corrupt`], or that the store fails.
-    pub fn note(&self) -> Result<Option<Vec<u8>>, DurableError> {
-        self.rows.get(Table::Meta, NOTE)
+    pub fn bookmark(&self) -> Result<Option<Vec<u8>>, DurableError> {
+        self.rows.get(Table::Meta, BOOKMARK)
     }
 
     fn read_anchor(&self, key: &[u8]) -> Result<Anchor, DurableError> {

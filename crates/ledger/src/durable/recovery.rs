@@ -32,7 +32,7 @@ impl<S: Store> DurableLedger<S> {
     /// [`DurableError::NotHeld`] when it lies before the first block held, or that the store fails.
     pub fn restore(&mut self, to: &VerifiedCheckpoint) -> Result<Restored, DurableError> {
         self.abandon()?;
-        self.check_known(to.checkpoint())?;
+        self.tiles().check_known(to.checkpoint())?;
         let size = to.checkpoint().size();
         let head = self.head_at(size)?;
         let number = self.restorations + 1;

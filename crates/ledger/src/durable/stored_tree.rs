@@ -16,10 +16,11 @@ use federation_proto::Height;
 
 use super::error::{Damage, DurableError, Place};
 use super::rows::Rows;
+use crate::checkpoint::Checkpoint;
 use crate::merkle::LogHash;
 use crate::merkle::frontier::Frontier;
 use crate::merkle::history::{HistoryError, HistoryTree};
-use crate::merkle::subtrees::Subtrees;
+use crate::merkle::subtrees::{self, Subtrees};
 use crate::store::{Store, Table};
 
 /// Levels of the history tree in one tile.
@@ -213,6 +214,30 @@ impl<S: Store> Tiles<'_, S> {
         let tile = Rc::new(tile);
         self.tree.keep(level, number, Rc::clone(&tile));
         Ok(tile)
+    }
+
+    /// Root of the first `size` leaves.
+    pub(super) fn root_at(&self, size: u64) -> Result<LogHash, DurableError> {
+        self.check_size(size)?;
+        subtrees::root(self, size)
+    }
+
+    /// Whether the tree once was what a checkpoint says.
+    pub(super) fn check_known(&self, known: &Checkpoint) -> Result<(), DurableError> {
+        let (size, found) = (known.size(), self.tree.size);
+        if size > found {
+            return Err(DurableError::RolledBack { known: size, found });
+        }
+        let (own, known) = (self.root_at(size)?, known.root());
+        if own == known { Ok(()) } else { Err(DurableError::Contradicted { size, own, known }) }
+    }
+
+    pub(super) fn check_size(&self, requested: u64) -> Result<(), DurableError> {
+        let size = self.tree.size;
+        if requested > size {
+            return Err(HistoryError::SizeBeyondTree { requested, size }.into());
+        }
+        Ok(())
     }
 
     /// The tree of the first `size` leaves.

@@ -42,7 +42,7 @@ impl<S: Store> DurableLedger<S> {
         self.verify_certificates(&mut found)?;
         self.verify_blobs(&mut found)?;
         for anchor in self.anchors()? {
-            self.check_known(anchor.claimed_checkpoint())?;
+            self.tiles().check_known(anchor.claimed_checkpoint())?;
             found.anchors += 1;
         }
         Ok(found)

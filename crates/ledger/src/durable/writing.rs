@@ -5,7 +5,7 @@ use federation_proto::{Height, LedgerBlockId};
 
 use super::error::DurableError;
 use super::stored_tree::StoredTree;
-use super::{DurableLedger, HEAD, HeadRecord, NOTE, height_key};
+use super::{BOOKMARK, DurableLedger, HEAD, HeadRecord, height_key};
 use crate::anchor::Anchor;
 use crate::block::{BlockFile, check_certificate};
 use crate::chain::{AppendError, Head};
@@ -60,7 +60,7 @@ impl<S: Store> DurableLedger<S> {
     /// # Errors
     /// [`DurableError::Contradicted`] when it is of another history, or that the store fails.
     pub fn keep_anchor(&mut self, anchor: &Anchor) -> Result<(), DurableError> {
-        self.check_known(anchor.claimed_checkpoint())?;
+        self.tiles().check_known(anchor.claimed_checkpoint())?;
         let height = Height::new(anchor.index().saturating_add(1));
         self.check_held(height)?;
         let bytes = anchor.to_text();
@@ -68,14 +68,14 @@ impl<S: Store> DurableLedger<S> {
         Ok(())
     }
 
-    /// Stages a note of the caller's, in place of the one before: what must be durable together with the blocks,
-    /// such as how far the safety log went.
+    /// Stages a bookmark of the caller's, in place of the one before: bytes that must be durable together with the
+    /// blocks, such as the mark of the safety log.
     ///
     /// # Errors
     /// The ledger is poisoned.
-    pub fn set_note(&mut self, note: &[u8]) -> Result<(), DurableError> {
+    pub fn set_bookmark(&mut self, bookmark: &[u8]) -> Result<(), DurableError> {
         self.rows.check_alive()?;
-        self.rows.put(Table::Meta, NOTE, note);
+        self.rows.put(Table::Meta, BOOKMARK, bookmark);
         Ok(())
     }
 

@@ -165,7 +165,7 @@ fn read_model(
 ) -> Result<Model, Failure> {
     let mut model = Model {
         size: head.get(),
-        note: ledger.note()?,
+        note: ledger.bookmark()?,
         blobs: std::collections::BTreeMap::new(),
         anchors: ledger.anchors()?,
     };

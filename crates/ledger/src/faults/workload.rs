@@ -125,7 +125,7 @@ impl Workload {
         if group.retain {
             ledger.retain(FederatedEpoch::new(number), KEEP)?;
         }
-        ledger.set_note(&number.to_le_bytes())?;
+        ledger.set_bookmark(&number.to_le_bytes())?;
         ledger.commit().map(drop)
     }
 

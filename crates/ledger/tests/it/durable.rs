@@ -174,15 +174,15 @@ fn anchors_prove_and_are_kept() {
 }
 
 #[test]
-fn the_callers_note_is_durable_with_the_blocks() {
+fn the_callers_bookmark_is_durable_with_the_blocks() {
     let chain = chain(4);
     let mut durable = stored(&chain, 3);
-    assert_eq!(durable.note(), Ok(None));
-    durable.set_note(b"safety log at 17").unwrap();
+    assert_eq!(durable.bookmark(), Ok(None));
+    durable.set_bookmark(b"safety log at 17").unwrap();
     append(&mut durable, &chain, 3, 4, 1);
-    durable.set_note(b"never committed").unwrap();
+    durable.set_bookmark(b"never committed").unwrap();
     let durable = DurableLedger::open(durable.close(), ledger_id(), None).unwrap();
-    assert_eq!(durable.note(), Ok(Some(b"safety log at 17".to_vec())));
+    assert_eq!(durable.bookmark(), Ok(Some(b"safety log at 17".to_vec())));
 }
 
 #[test]
@@ -202,9 +202,9 @@ fn a_failed_commit_poisons_until_the_store_is_opened_anew() {
     assert_eq!(durable.commit(), Err(poisoned.clone()));
     assert_eq!(durable.append(chain.block(Height::new(12)).unwrap()), Err(poisoned.clone()));
     assert_eq!(durable.block(Height::new(1)), Err(poisoned.clone()));
-    assert_eq!(durable.set_note(b""), Err(poisoned.clone()));
+    assert_eq!(durable.set_bookmark(b""), Err(poisoned.clone()));
     assert_eq!(durable.verify(), Err(poisoned.clone()));
-    assert_eq!(durable.note(), Err(poisoned));
+    assert_eq!(durable.bookmark(), Err(poisoned));
     let mut store = durable.close();
     store.fail = false;
     let mut durable = DurableLedger::open(store, ledger_id(), None).unwrap();
@@ -242,7 +242,7 @@ fn every_flipped_bit_of_every_row_is_found() {
     let chain = chain(18);
     let mut durable = stored(&chain, 18);
     durable.keep_anchor(&anchor(&chain, 16)).unwrap();
-    durable.set_note(b"a note").unwrap();
+    durable.set_bookmark(b"a note").unwrap();
     let holder = ledger::durable::Holder::Anchor(Height::new(16));
     durable.put_blob(b"a state", holder).unwrap();
     durable.commit().unwrap();
@@ -258,7 +258,7 @@ fn every_flipped_bit_of_every_row_is_found() {
             let mut store = store.clone();
             store.commit(&changes).unwrap();
             let found = DurableLedger::open(store, ledger_id(), None).and_then(|mut ledger| {
-                ledger.note()?;
+                ledger.bookmark()?;
                 ledger.verify()
             });
             assert!(

@@ -16,6 +16,7 @@ mod memory;
 mod migration;
 mod openssl;
 mod page;
+mod records;
 mod recovery;
 mod retention;
 mod stores;

@@ -85,7 +85,7 @@ fn reading_changes_no_byte_even_after_a_crash() {
         let store = RedbStore::open_read_only(&path).unwrap();
         let mut ledger = DurableLedger::open(store, ledger_id(), None).unwrap();
         assert_eq!(ledger.verify().unwrap().blocks, 40);
-        ledger.set_note(b"x").unwrap();
+        ledger.set_bookmark(b"x").unwrap();
         assert_eq!(ledger.commit(), Err(DurableError::Store(StoreError::ReadOnly)));
         drop(ledger);
         assert_eq!(fs::read(&path).unwrap(), before);
