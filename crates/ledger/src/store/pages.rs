@@ -157,3 +157,93 @@ fn checksum(number: u64, data: &[u8]) -> [u8; SUM] {
 fn usize_of(length: u64) -> io::Result<usize> {
     usize::try_from(length).map_err(|_| io::ErrorKind::InvalidInput.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+
+    const PAGES: u64 = 5;
+
+    fn filled() -> CheckedPages<InMemoryBackend> {
+        let pages = CheckedPages::new(InMemoryBackend::new());
+        pages.set_len(PAGES * DATA).unwrap();
+        // The last page is never written: it reads as zeros.
+        for number in 0..PAGES - 1 {
+            pages.write(number * DATA, &[number as u8 + 1; DATA as usize]).unwrap();
+        }
+        pages
+    }
+
+    fn read(pages: &CheckedPages<InMemoryBackend>, number: u64) -> io::Result<Vec<u8>> {
+        let mut out = vec![0xee; DATA as usize];
+        pages.read(number * DATA, &mut out).map(|()| out)
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_page_is_found_when_it_is_read() {
+        let pages = filled();
+        for at in STRIDE..PAGES * STRIDE {
+            let mut byte = [0];
+            pages.medium.read(at, &mut byte).unwrap();
+            pages.medium.write(at, &[byte[0] ^ 1 << (at % 8)]).unwrap();
+            let found = read(&pages, at / STRIDE).unwrap_err();
+            assert_eq!(found.kind(), io::ErrorKind::InvalidData, "byte {at}");
+            assert_eq!(found.to_string(), format!("page {} is not what was written", at / STRIDE));
+            pages.medium.write(at, &byte).unwrap();
+            assert!(read(&pages, at / STRIDE).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_page_is_good_in_its_own_place_only() {
+        let pages = filled();
+        let mut first = vec![0; STRIDE as usize];
+        pages.medium.read(STRIDE, &mut first).unwrap();
+        pages.medium.write(2 * STRIDE, &first).unwrap();
+        assert_eq!(read(&pages, 1).unwrap(), vec![2; DATA as usize]);
+        assert!(read(&pages, 2).is_err());
+    }
+
+    #[test]
+    fn the_header_is_written_in_place_and_left_to_the_database() {
+        let pages = filled();
+        pages.write(64, &[9; 128]).unwrap();
+        let header = read(&pages, 0).unwrap();
+        assert_eq!((header[63], header[64], header[191], header[192]), (1, 9, 9, 1));
+        let mut raw = [0; 128];
+        pages.medium.read(64, &mut raw).unwrap();
+        assert_eq!(raw, [9; 128]);
+    }
+
+    #[test]
+    fn a_file_cut_within_a_page_ends_before_it() {
+        let pages = filled();
+        pages.medium.set_len(3 * STRIDE - 1).unwrap();
+        assert_eq!(pages.len().unwrap(), 2 * DATA);
+        assert!(read(&pages, 2).is_err());
+    }
+
+    proptest! {
+        /// Beside a plain vector, at any offset and length.
+        #[test]
+        fn pages_are_bytes(writes in proptest::collection::vec((0..PAGES * DATA, 0..9000_usize, any::<u8>()), 0..12)) {
+            let pages = filled();
+            let mut model: Vec<u8> =
+                (0..PAGES * DATA).map(|at| (at / DATA + 1) as u8 * u8::from(at / DATA < PAGES - 1)).collect();
+            for (offset, length, value) in writes {
+                let (start, end) = (offset as usize, (offset as usize + length).min(model.len()));
+                pages.write(offset, &vec![value; end - start]).unwrap();
+                model[start..end].fill(value);
+                let mut out = vec![0; end - start];
+                pages.read(offset, &mut out).unwrap();
+                prop_assert_eq!(&out[..], &model[start..end]);
+            }
+            let mut whole = vec![0; model.len()];
+            pages.read(0, &mut whole).unwrap();
+            prop_assert_eq!(whole, model);
+        }
+    }
+}
