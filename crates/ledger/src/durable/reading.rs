@@ -10,6 +10,7 @@ use crate::block::{BlockFile, entry_tree};
 use crate::chain::{EntryProof, log_index};
 use crate::checkpoint::Checkpoint;
 use crate::merkle::LogHash;
+use crate::merkle::frontier::Frontier;
 use crate::merkle::history::HistoryError;
 use crate::merkle::subtrees::{self, Subtrees};
 use crate::note::Note;
@@ -35,6 +36,16 @@ impl<S: Store> DurableLedger<S> {
     /// The complete subtrees of the history tree, for proofs of any kind.
     pub fn history(&self) -> impl Subtrees<Error = DurableError> {
         self.tiles()
+    }
+
+    /// The complete subtrees that make up the tree: what catching up, or another ledger that begins here, needs.
+    ///
+    /// # Errors
+    /// [`DurableError::Corrupt`], or that the store fails.
+    pub fn frontier(&self) -> Result<Frontier, DurableError> {
+        let (size, nodes) = (self.size(), subtrees::peaks(&self.history(), self.size())?);
+        Frontier::from_nodes(size, nodes)
+            .map_err(|_| HistoryError::SizeBeyondTree { requested: size, size: self.size() }.into())
     }
 
     /// A block, with the checkpoint certificate it may have.

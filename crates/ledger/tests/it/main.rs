@@ -8,6 +8,7 @@
 
 mod auditor;
 mod contract;
+mod divergence;
 mod durable;
 mod faults;
 mod fixture;
