@@ -36,6 +36,9 @@ impl Application for Counter {
         (self.0 == 0).then(|| Batch { batch_time: now, items: vec![item] })
     }
 
+    fn awaits(&self, _: LogicalTime, _: &[Signed<Request>]) -> Option<Digest> {
+        None
+    }
     fn judge(&mut self, _: LogicalTime, _: SequenceNumber, _: &Batch) -> Verdict<Infallible> {
         Verdict::Accept
     }

@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use federation_proto::{Batch, LogicalTime, Request, SequenceNumber, Signature, Signed};
+use federation_proto::{Batch, Digest, LogicalTime, Request, SequenceNumber, Signature, Signed};
 use thiserror::Error;
 
 use crate::certificate::CommitCertificate;
@@ -57,8 +57,14 @@ pub trait Application {
     /// [`BATCH_ITEMS`](federation_proto::limits::BATCH_ITEMS) items.
     fn propose(&mut self, now: LogicalTime, pool: &[Signed<Request>]) -> Option<Batch>;
 
+    /// Names the first thing that a correct primary would order by now, such as the digest of the oldest request that
+    /// is admissible; none while nothing is due. While the answer stays the same the replica's patience runs, and
+    /// ends in a view change: so a primary that stops, or leaves out one request for ever, is replaced.
+    fn awaits(&self, now: LogicalTime, pool: &[Signed<Request>]) -> Option<Digest>;
+
     /// Asked of a backup once per PRE-PREPARE, and again at every wake after [`Verdict::Wait`]. Everything
-    /// before `sequence` is executed. It must verify the signatures of the requests in the batch.
+    /// before `sequence` is executed. It must verify the signatures of the requests in the batch. What a NEW-VIEW
+    /// proposes again is not judged: an earlier view may have decided it.
     ///
     /// `arrived` is the clock when the PRE-PREPARE first arrived and was held, not of the asking: a proposal
     /// that waited for its predecessor or for data was in time if it arrived in time.
@@ -71,6 +77,9 @@ pub trait Application {
 
     /// Executes a decided batch. Called exactly once per sequence number, without gaps. The result must
     /// depend on the batches alone: no clock, no view, no certificate (it is passed to be stored).
+    ///
+    /// An empty batch is a null request, with which a NEW-VIEW fills gaps: it must change nothing but the sequence
+    /// number [OSDI '99 §4.4].
     ///
     /// A decided batch is executed even where `judge` refused it: q replicas accepted it.
     ///

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::committee::{Committee, Member, ReplicaId};
-use crate::message::{Checkpoint, CheckpointStatement, Commit};
+use crate::message::{Checkpoint, CheckpointStatement, Commit, PrePrepare, Prepare};
 
 /// One COMMIT of a certificate; what it says stands in the certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,16 @@ pub struct CheckpointCertificate {
     pub statement: CheckpointStatement,
     /// Votes, in strictly increasing order of the replicas.
     pub votes: Vec<CheckpointVote>,
+}
+
+/// Proof that a batch was *prepared* in a view: its primary's PRE-PREPARE, and PREPAREs of backups that make a quorum
+/// with it [OSDI '99 §4.2]. No other batch can have been prepared there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreparedCertificate {
+    /// The primary's assignment.
+    pub pre_prepare: Signed<PrePrepare>,
+    /// Signatures of [`Prepare`]s for it, in strictly increasing order of the replicas, the primary not among them.
+    pub votes: Vec<Vote>,
 }
 
 /// Why a certificate proves nothing.
@@ -106,6 +116,16 @@ pub enum CertificateError {
         /// The quorum.
         needed: usize,
     },
+    /// The assignment is not by the primary of its view.
+    #[error("replica {replica} assigns, the primary of view {view} is {primary}")]
+    NotPrimary {
+        /// Who assigned.
+        replica: ReplicaId,
+        /// The view.
+        view: View,
+        /// Its primary.
+        primary: ReplicaId,
+    },
     /// The statement can stand in no C2SP checkpoint.
     #[error(transparent)]
     Statement(#[from] CheckpointError),
@@ -116,6 +136,11 @@ pub enum CertificateError {
 
 impl Canonical for CommitCertificate {
     const NAME: &'static str = "CommitCertificate";
+    const MAX_BYTES: usize = ledger::block::MAX_CERTIFICATE_BYTES;
+}
+
+impl Canonical for PreparedCertificate {
+    const NAME: &'static str = "PreparedCertificate";
     const MAX_BYTES: usize = ledger::block::MAX_CERTIFICATE_BYTES;
 }
 
@@ -131,7 +156,7 @@ impl CommitCertificate {
     /// The first vote that is wrong, or [`CertificateError::BelowQuorum`].
     pub fn verify(&self, committee: &Committee) -> Result<(), CertificateError> {
         let voters = self.votes.iter().map(|vote| vote.replica);
-        for (vote, member) in self.votes.iter().zip(electorate(committee, voters)?) {
+        for (vote, member) in self.votes.iter().zip(electorate(committee, voters, None)?) {
             let body = Commit {
                 view: self.view,
                 sequence: self.sequence,
@@ -155,7 +180,7 @@ impl CheckpointCertificate {
     pub fn verify(&self, committee: &Committee) -> Result<(), CertificateError> {
         let text = self.statement.note_text(committee)?;
         let voters = self.votes.iter().map(|vote| vote.replica);
-        for (vote, member) in self.votes.iter().zip(electorate(committee, voters)?) {
+        for (vote, member) in self.votes.iter().zip(electorate(committee, voters, None)?) {
             let replica = vote.replica;
             let body = Checkpoint {
                 statement: self.statement,
@@ -186,13 +211,50 @@ impl CheckpointCertificate {
     }
 }
 
-/// The members that `voters` names, if they are strictly increasing and at least q distinct public keys.
+impl PreparedCertificate {
+    /// Checks that the primary of the view assigned the digest and that, with it, at least q distinct public keys of
+    /// the committee accepted exactly that.
+    ///
+    /// # Errors
+    /// The first part that is wrong, or [`CertificateError::BelowQuorum`].
+    pub fn verify(&self, committee: &Committee) -> Result<(), CertificateError> {
+        let PrePrepare { view, sequence, digest, replica } = *self.pre_prepare.claimed();
+        let primary = committee.primary(view);
+        if replica != primary {
+            return Err(CertificateError::NotPrimary { replica, view, primary });
+        }
+        let bad = |replica| move |cause| CertificateError::BadSignature { replica, cause };
+        let key = member(committee, primary)?.consensus_key();
+        let voters = self.votes.iter().map(|vote| vote.replica);
+        let members = electorate(committee, voters, Some(primary))?;
+        self.pre_prepare.clone().verify(key, committee.context()).map_err(bad(primary))?;
+        for (vote, member) in self.votes.iter().zip(members) {
+            let body = Prepare { view, sequence, digest, replica: vote.replica };
+            Signed::from_parts(body, vote.signature)
+                .verify(member.consensus_key(), committee.context())
+                .map_err(bad(vote.replica))?;
+        }
+        Ok(())
+    }
+
+    /// View, sequence number and digest. Unverified before [`Self::verify`].
+    pub fn claimed(&self) -> &PrePrepare {
+        self.pre_prepare.claimed()
+    }
+}
+
+/// The members that `voters` names, if they are strictly increasing and, with `proposer`, whose vote stands elsewhere,
+/// at least q distinct public keys.
 fn electorate(
     committee: &Committee,
     voters: impl Iterator<Item = ReplicaId>,
+    proposer: Option<ReplicaId>,
 ) -> Result<Vec<&Member>, CertificateError> {
     let mut members: Vec<&Member> = Vec::new();
     let mut keys = BTreeSet::new();
+    if let Some(proposer) = proposer {
+        keys.insert(member(committee, proposer)?.consensus_key().public());
+    }
     for replica in voters {
         let member = member(committee, replica)?;
         if !keys.insert(member.consensus_key().public()) {

@@ -1,8 +1,9 @@
 //! What goes into a replica and what comes out.
 
-use federation_proto::{Digest, Request, SequenceNumber, Signed};
+use federation_proto::{Digest, Request, SequenceNumber, Signed, View};
 
 use crate::certificate::{CheckpointCertificate, CommitCertificate};
+use crate::committee::ReplicaId;
 use crate::evidence::Equivocation;
 use crate::message::ConsensusMessage;
 use crate::rejection::{Fault, Rejection};
@@ -17,10 +18,14 @@ pub enum Input {
     Message(ConsensusMessage),
     /// The record of this token survives a crash.
     Persisted(PersistToken),
-    /// Something the application waits for may have arrived, or time has passed.
+    /// Something the application waits for may have arrived, or time has passed: at the latest at
+    /// [`Replica::deadline`](crate::Replica::deadline).
     Wake,
-    /// Messages may have been lost: every vote of ours above the stable checkpoint is to be sent again.
+    /// Messages may have been lost: every vote of ours above the stable checkpoint is to be sent again, and where we
+    /// stand, so that others send what we lack.
     Resend,
+    /// The application is now what this checkpoint says, as [`Effect::Transfer`] asked.
+    Transferred(SequenceNumber),
 }
 
 /// One thing the driver must do.
@@ -35,6 +40,19 @@ pub enum Effect<R> {
     },
     /// Send to every other replica. Every vote in it is durable.
     Broadcast(ConsensusMessage),
+    /// Send to one replica.
+    Send {
+        /// To whom.
+        to: ReplicaId,
+        /// What.
+        message: ConsensusMessage,
+    },
+    /// We entered a view.
+    EnteredView(View),
+    /// We are so far behind that the others have forgotten the votes. Bring the application to this certified state,
+    /// from the blocks of the ledger or from a snapshot, and answer [`Input::Transferred`]. It is asked for again at
+    /// [`Input::Resend`] until then; batches may be executed meanwhile.
+    Transfer(Box<CheckpointCertificate>),
     /// The batch has its place for ever and the application has executed it. A batch that the application fails
     /// to execute leads to [`Halted`](Self::Halted) instead.
     Committed {

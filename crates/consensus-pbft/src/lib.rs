@@ -17,15 +17,17 @@ pub mod settings;
 
 pub use application::{Application, Execution, ExecutionFailed, Verdict};
 pub use certificate::{
-    CertificateError, CheckpointCertificate, CheckpointVote, CommitCertificate, Vote,
+    CertificateError, CheckpointCertificate, CheckpointVote, CommitCertificate,
+    PreparedCertificate, Vote,
 };
 pub use committee::{Committee, CommitteeError, Member, ReplicaId};
 pub use effect::{Effect, Effects, Input};
 pub use evidence::{Equivocation, EvidenceError};
 pub use message::{
-    Checkpoint, CheckpointStatement, Commit, ConsensusMessage, PrePrepare, Prepare, Proposal,
+    Checkpoint, CheckpointStatement, Commit, ConsensusMessage, Decided, NewView, PrePrepare,
+    Prepare, Proposal, Status, ViewChange, WantedBatch,
 };
-pub use rejection::{Fault, OversizedBatch, Rejection};
-pub use replica::{Replica, ReplicaError};
+pub use rejection::{Fault, NewViewFault, OversizedBatch, Rejection, ViewChangeFault};
+pub use replica::{Replica, ReplicaError, Restart, RestartError};
 pub use safety::{PersistToken, SafetyRecord};
 pub use settings::{MAX_WINDOW, Settings, SettingsError, ValidSettings};

@@ -1,4 +1,4 @@
-//! The messages of the normal case [OSDI '99 §4.2, §4.3].
+//! The messages: those of the normal case here [OSDI '99 §4.2, §4.3], those of a view change in a file of their own.
 //!
 //! View and sequence number stand inside the signed bytes, federation and configuration in the signing
 //! preimage: a vote is worth nothing in another slot, view, roster or federation.
@@ -12,7 +12,15 @@ use federation_proto::{
 use ledger::{Checkpoint as LogCheckpoint, CheckpointError, LogHash};
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::CheckpointCertificate;
 use crate::committee::{Committee, ReplicaId};
+
+mod view_change;
+
+pub use view_change::{
+    Decided, MAX_WANTED, NEW_VIEW_BYTES, NewView, Status, VIEW_CHANGE_BYTES, ViewChange,
+    WantedBatch,
+};
 
 /// Largest vote in bytes.
 const VOTE_BYTES: usize = 512;
@@ -106,6 +114,18 @@ pub enum ConsensusMessage {
     Commit(Signed<Commit>),
     /// CHECKPOINT.
     Checkpoint(Signed<Checkpoint>),
+    /// VIEW-CHANGE.
+    ViewChange(Box<Signed<ViewChange>>),
+    /// NEW-VIEW.
+    NewView(Box<Signed<NewView>>),
+    /// Where a replica stands.
+    Status(Signed<Status>),
+    /// An answer to it: a decided batch.
+    Decided(Box<Decided>),
+    /// An answer to it: a batch whose digest the asker has.
+    Batch(Box<WantedBatch>),
+    /// An answer to it: what is decided up to here is to be taken from the ledger.
+    Stable(Box<CheckpointCertificate>),
 }
 
 /// A message by which a replica binds itself to one digest in one slot.
@@ -162,7 +182,7 @@ impl Canonical for Proposal {
 }
 impl Canonical for ConsensusMessage {
     const NAME: &'static str = "ConsensusMessage";
-    const MAX_BYTES: usize = limits::BATCH + VOTE_BYTES + 1;
+    const MAX_BYTES: usize = limits::BATCH + ledger::block::MAX_CERTIFICATE_BYTES + VOTE_BYTES;
 }
 
 impl CheckpointStatement {
@@ -178,24 +198,32 @@ impl CheckpointStatement {
 }
 
 impl ConsensusMessage {
-    /// Who claims to have sent it. Unverified: for tables and routing only.
-    pub fn claimed_replica(&self) -> ReplicaId {
-        match self {
+    /// Who claims to have sent it; nobody where the content proves itself. Unverified: for tables and routing only.
+    pub fn claimed_replica(&self) -> Option<ReplicaId> {
+        Some(match self {
             Self::Proposal(proposal) => proposal.pre_prepare.claimed().replica,
             Self::Prepare(prepare) => prepare.claimed().replica,
             Self::Commit(commit) => commit.claimed().replica,
             Self::Checkpoint(checkpoint) => checkpoint.claimed().replica,
-        }
+            Self::ViewChange(change) => change.claimed().replica,
+            Self::NewView(new_view) => new_view.claimed().replica,
+            Self::Status(status) => status.claimed().replica,
+            Self::Decided(_) | Self::Batch(_) | Self::Stable(_) => return None,
+        })
     }
 
-    /// The sequence number it speaks of. Unverified.
-    pub fn claimed_sequence(&self) -> SequenceNumber {
-        match self {
+    /// The sequence number it speaks of; none where it speaks of a view. Unverified.
+    pub fn claimed_sequence(&self) -> Option<SequenceNumber> {
+        Some(match self {
             Self::Proposal(proposal) => proposal.pre_prepare.claimed().sequence,
             Self::Prepare(prepare) => prepare.claimed().sequence,
             Self::Commit(commit) => commit.claimed().sequence,
             Self::Checkpoint(checkpoint) => checkpoint.claimed().statement.sequence,
-        }
+            Self::Decided(decided) => decided.certificate.sequence,
+            Self::Batch(wanted) => wanted.sequence,
+            Self::Stable(certificate) => certificate.statement.sequence,
+            Self::ViewChange(_) | Self::NewView(_) | Self::Status(_) => return None,
+        })
     }
 
     /// Its kind, for tables and messages.
@@ -205,6 +233,12 @@ impl ConsensusMessage {
             Self::Prepare(_) => "PREPARE",
             Self::Commit(_) => "COMMIT",
             Self::Checkpoint(_) => "CHECKPOINT",
+            Self::ViewChange(_) => "VIEW-CHANGE",
+            Self::NewView(_) => "NEW-VIEW",
+            Self::Status(_) => "STATUS",
+            Self::Decided(_) => "decided batch",
+            Self::Batch(_) => "batch",
+            Self::Stable(_) => "stable checkpoint",
         }
     }
 }

@@ -5,7 +5,7 @@ use federation_proto::{Digest, SequenceNumber, View};
 use ledger::CheckpointError;
 use thiserror::Error;
 
-use crate::certificate::CheckpointCertificate;
+use crate::certificate::{CertificateError, CheckpointCertificate};
 use crate::committee::ReplicaId;
 use crate::message::CheckpointStatement;
 use crate::safety::PersistToken;
@@ -34,6 +34,93 @@ pub enum Rejection {
         found: View,
         /// View of the replica.
         own: View,
+    },
+    /// The view has not begun for this replica: it waits for the NEW-VIEW.
+    #[error("view {view} has not begun here")]
+    ViewNotEntered {
+        /// The view.
+        view: View,
+    },
+    /// The view's NEW-VIEW settled this sequence number: it may be decided.
+    #[error("sequence {sequence} was settled when the view began, up to {floor}")]
+    Settled {
+        /// Sequence number of the PRE-PREPARE.
+        sequence: SequenceNumber,
+        /// The last one that was settled.
+        floor: SequenceNumber,
+    },
+    /// A view that is over, or has begun already.
+    #[error("view {found} is over or has begun, this replica is in view {own}")]
+    StaleView {
+        /// View of the message.
+        found: View,
+        /// View of the replica.
+        own: View,
+    },
+    /// A view further ahead than correct replicas are.
+    #[error("view {found} is too far ahead of {own}")]
+    ViewTooFar {
+        /// View of the message.
+        found: View,
+        /// View of the replica.
+        own: View,
+    },
+    /// The replica wanted a view at least as late before.
+    #[error("replica {replica} wants view {found}, it wanted {held} before")]
+    OlderViewChange {
+        /// Who.
+        replica: ReplicaId,
+        /// The view now.
+        found: View,
+        /// The view before.
+        held: View,
+    },
+    /// A VIEW-CHANGE does not prove what it says.
+    #[error("VIEW-CHANGE of replica {replica}: {cause}")]
+    ViewChange {
+        /// Whose.
+        replica: ReplicaId,
+        /// What is wrong.
+        cause: ViewChangeFault,
+    },
+    /// A NEW-VIEW does not follow from its VIEW-CHANGEs.
+    #[error("NEW-VIEW of replica {replica}: {cause}")]
+    NewView {
+        /// Whose.
+        replica: ReplicaId,
+        /// What is wrong.
+        cause: Box<NewViewFault>,
+    },
+    /// The certificate of a decided batch or checkpoint proves nothing.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// Nobody asked for this batch, or it is here.
+    #[error("no batch of sequence {sequence} and digest {digest} is wanted")]
+    Unwanted {
+        /// Its sequence number.
+        sequence: SequenceNumber,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// A STATUS asks for more than it may.
+    #[error("{found} batches are wanted, the limit is {limit}")]
+    TooManyWanted {
+        /// How many.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The replica was answered since we last sent our own STATUS.
+    #[error("replica {replica} was answered a moment ago")]
+    Answered {
+        /// Who.
+        replica: ReplicaId,
+    },
+    /// No transfer to this checkpoint was asked for.
+    #[error("no transfer to sequence {sequence} was asked for")]
+    NoTransfer {
+        /// The checkpoint.
+        sequence: SequenceNumber,
     },
     /// Already covered by the stable checkpoint.
     #[error("sequence {sequence} is not above the low watermark {low}")]
@@ -106,9 +193,8 @@ pub enum Rejection {
         /// Digest of the batch.
         computed: Digest,
     },
-    /// A null request: the primary signed an empty batch. Null requests fill the gaps of a NEW-VIEW
-    /// [OSDI '99 §4.4], which is not built. Until it is, nothing needs one, and a primary that proposed
-    /// nothing else would use up the window, because an empty batch leads to no checkpoint.
+    /// A null request: the primary signed an empty batch. Only a NEW-VIEW fills gaps with them [OSDI '99 §4.4]: a
+    /// primary that proposed nothing else would use up the window, because an empty batch leads to no checkpoint.
     #[error("the batch for sequence {sequence} is empty, and null requests are not accepted")]
     NullRequest {
         /// Sequence number of the PRE-PREPARE.
@@ -174,6 +260,91 @@ pub struct OversizedBatch {
     pub max_bytes: usize,
 }
 
+/// What is wrong with a VIEW-CHANGE. None of it is believed then.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ViewChangeFault {
+    /// The stable checkpoint is not proved.
+    #[error("stable checkpoint: {0}")]
+    Stable(CertificateError),
+    /// A prepared certificate is not proved.
+    #[error("prepared certificate of sequence {sequence}: {cause}")]
+    Prepared {
+        /// Its sequence number.
+        sequence: SequenceNumber,
+        /// What is wrong.
+        cause: CertificateError,
+    },
+    /// Prepared sequence numbers must increase within one window above the stable checkpoint.
+    #[error("prepared sequence {sequence} after {previous}, the stable checkpoint is {low}")]
+    Sequence {
+        /// The sequence number.
+        sequence: SequenceNumber,
+        /// The one before it.
+        previous: SequenceNumber,
+        /// The stable checkpoint.
+        low: SequenceNumber,
+    },
+    /// Prepared in the wanted view or a later one.
+    #[error("prepared in view {found}, which is not before {wanted}")]
+    View {
+        /// View of the certificate.
+        found: View,
+        /// View that is wanted.
+        wanted: View,
+    },
+}
+
+/// What is wrong with a NEW-VIEW.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NewViewFault {
+    /// VIEW-CHANGEs are not in the order of their replicas.
+    #[error("the VIEW-CHANGE of replica {replica} is out of order")]
+    Unordered {
+        /// Whose.
+        replica: ReplicaId,
+    },
+    /// A VIEW-CHANGE for another view.
+    #[error("the VIEW-CHANGE of replica {replica} is for view {found}, not {expected}")]
+    OtherView {
+        /// Whose.
+        replica: ReplicaId,
+        /// Its view.
+        found: View,
+        /// View of the NEW-VIEW.
+        expected: View,
+    },
+    /// A message in it is refused.
+    #[error("of replica {replica}: {cause}")]
+    Member {
+        /// Whose.
+        replica: ReplicaId,
+        /// Why.
+        cause: Box<Rejection>,
+    },
+    /// Fewer distinct public keys want the view than decide.
+    #[error("{found} distinct keys want the view, the quorum is {needed}")]
+    BelowQuorum {
+        /// Distinct public keys.
+        found: usize,
+        /// The quorum.
+        needed: usize,
+    },
+    /// Another number of proposals than follows.
+    #[error("{found} proposals, {expected} follow from the VIEW-CHANGEs")]
+    Proposals {
+        /// How many follow.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// Another proposal than follows.
+    #[error("the proposal of sequence {sequence} does not follow from the VIEW-CHANGEs")]
+    Proposal {
+        /// Its sequence number.
+        sequence: SequenceNumber,
+    },
+}
+
 /// Why this replica must stop: it, its application or its disk is wrong. No message of a minority causes one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
@@ -191,6 +362,16 @@ pub enum Fault {
     Execution {
         /// Sequence number of the batch.
         sequence: SequenceNumber,
+    },
+    /// A view proposes another batch than was decided: more than f replicas lie.
+    #[error("at sequence {sequence} {decided} was decided and {proposed} is proposed again")]
+    TwoDecisions {
+        /// The sequence number.
+        sequence: SequenceNumber,
+        /// What was decided.
+        decided: Digest,
+        /// What is proposed again.
+        proposed: Digest,
     },
     /// The application's checkpoint is of another sequence number than was executed.
     #[error("executed sequence {executed}, the application's checkpoint names {found}")]

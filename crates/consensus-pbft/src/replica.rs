@@ -4,6 +4,11 @@
 //! |---|---|---|
 //! | `normal_case.rs` | PRE-PREPARE, PREPARE, COMMIT, execution in order | OSDI '99 §4.2 |
 //! | `checkpoint.rs` | CHECKPOINT, stability, garbage collection | OSDI '99 §4.3 |
+//! | `view_change.rs` | VIEW-CHANGE | OSDI '99 §4.4 |
+//! | `new_view.rs` | NEW-VIEW, null requests | OSDI '99 §4.4 |
+//! | `timer.rs` | patience and back-off | OSDI '99 §4.5.1 |
+//! | `status.rs` | retransmission, decided batches, state transfer | OSDI '99 §5.2, §5.3 |
+//! | `restart.rs` | what a replica is after a crash | – |
 //! | `admission.rs` | what every message must satisfy before it is looked at | OSDI '99 §4.2 |
 //! | `pool.rs` | requests that wait | OSDI '99 §4.1 |
 //! | `log.rs` | slots between the watermarks, early messages | OSDI '99 §4.2 |
@@ -14,9 +19,16 @@ mod admission;
 mod checkpoint;
 mod invariants;
 mod log;
+mod new_view;
 mod normal_case;
 mod outbox;
 mod pool;
+mod restart;
+mod status;
+mod timer;
+mod view_change;
+
+use std::collections::BTreeSet;
 
 use federation_proto::keys::{Consensus, PublicKey, SecretKey};
 use federation_proto::{LogicalTime, Request, SequenceNumber, Signed, View};
@@ -26,7 +38,7 @@ use crate::application::Application;
 use crate::certificate::CheckpointCertificate;
 use crate::committee::{Committee, ReplicaId};
 use crate::effect::{Effect, Effects, Input};
-use crate::message::ConsensusMessage;
+use crate::message::{ConsensusMessage, NEW_VIEW_BYTES, NewView};
 use crate::rejection::{Fault, Rejection};
 use crate::safety::PersistToken;
 use crate::settings::ValidSettings;
@@ -34,6 +46,9 @@ use checkpoint::Checkpoints;
 use log::{Log, Stage};
 use outbox::{Outbox, Pending};
 use pool::Pool;
+pub use restart::{Restart, RestartError};
+use timer::Timer;
+use view_change::Changes;
 
 /// A replica of the committee: a pure state machine that owns no clock, disk or network.
 ///
@@ -44,9 +59,25 @@ pub struct Replica {
     id: ReplicaId,
     key: SecretKey<Consensus>,
     settings: ValidSettings,
+    /// The view it takes part in, or whose NEW-VIEW it waits for.
     view: View,
+    active: bool,
+    /// It took part in the view before a crash, and needs the NEW-VIEW once more.
+    rejoining: bool,
+    /// The last sequence number that the NEW-VIEW settled: the view's primary assigns only later ones.
+    floor: SequenceNumber,
+    /// What began the view; none in view 0.
+    entered: Option<Box<Signed<NewView>>>,
+    /// The view whose NEW-VIEW of ours is on its way to disk.
+    beginning: Option<View>,
+    changes: Changes,
+    timer: Timer,
     log: Log,
     checkpoints: Checkpoints,
+    /// The checkpoint that the application is being brought to.
+    transfer: Option<CheckpointCertificate>,
+    /// Whom we answered since we last said where we stand.
+    answered: BTreeSet<ReplicaId>,
     pool: Pool,
     outbox: Outbox,
     halted: bool,
@@ -73,6 +104,20 @@ pub enum ReplicaError {
         /// Public half of the secret key.
         found: PublicKey<Consensus>,
     },
+    /// With so many replicas and so large a window, a NEW-VIEW could be longer than a message may be.
+    #[error(
+        "with {size} replicas and window {window} a NEW-VIEW may have {bytes} bytes, the limit is {limit}"
+    )]
+    Window {
+        /// Replicas.
+        size: usize,
+        /// The window.
+        window: u64,
+        /// The longest NEW-VIEW in bytes.
+        bytes: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
 }
 
 impl Replica {
@@ -92,12 +137,22 @@ impl Replica {
         if expected != found {
             return Err(ReplicaError::ForeignKey { id, expected, found });
         }
+        check_window(&committee, settings.get().window)?;
         Ok(Self {
             committee,
             id,
             key,
             settings,
             view: View::ZERO,
+            active: true,
+            rejoining: false,
+            floor: SequenceNumber::ZERO,
+            entered: None,
+            beginning: None,
+            changes: Changes::default(),
+            timer: Timer::new(settings.get()),
+            transfer: None,
+            answered: BTreeSet::new(),
             log: Log::new(settings.get().window),
             checkpoints: Checkpoints::default(),
             pool: Pool::default(),
@@ -144,9 +199,19 @@ impl Replica {
         &self.committee
     }
 
-    /// The view it is in. It stays 0 until the view change is built.
+    /// The view it takes part in, or whose NEW-VIEW it waits for.
     pub fn view(&self) -> View {
         self.view
+    }
+
+    /// Whether it takes part in its view, rather than waiting for the NEW-VIEW.
+    pub fn is_active(&self) -> bool {
+        self.active
+    }
+
+    /// When [`Input::Wake`] must come at the latest; never while nothing is awaited. Time is the `now` of the inputs.
+    pub fn deadline(&self) -> Option<LogicalTime> {
+        self.timer.deadline()
     }
 
     /// Last executed sequence number.
@@ -195,15 +260,26 @@ impl Replica {
             Input::Message(ConsensusMessage::Checkpoint(checkpoint)) => {
                 self.on_checkpoint(checkpoint, effects)
             }
-            Input::Persisted(token) => self.on_persisted(token, effects),
+            Input::Message(ConsensusMessage::ViewChange(change)) => self.on_view_change(*change),
+            Input::Message(ConsensusMessage::NewView(new_view)) => {
+                self.on_new_view(now, *new_view, effects)
+            }
+            Input::Message(ConsensusMessage::Status(status)) => self.on_status(status, effects),
+            Input::Message(ConsensusMessage::Decided(decided)) => self.on_decided(*decided),
+            Input::Message(ConsensusMessage::Batch(wanted)) => self.on_batch(*wanted),
+            Input::Message(ConsensusMessage::Stable(stable)) => self.on_stable(*stable, effects),
+            Input::Persisted(token) => self.on_persisted(now, token, effects),
             Input::Wake => {
                 self.on_wake();
+                self.watch(now, app, effects);
                 Ok(())
             }
             Input::Resend => {
                 self.resend(effects);
+                self.send_status(effects);
                 Ok(())
             }
+            Input::Transferred(sequence) => self.on_transferred(sequence, app, effects),
         }
     }
 
@@ -214,10 +290,28 @@ impl Replica {
         app: &mut A,
         effects: &mut Effects<A::Refusal>,
     ) -> Result<(), Fault> {
-        // Ends: every turn raises the low watermark, the executed sequence number or a stage, and what can be
-        // executed without further input is bounded by the window.
-        while self.stabilise(app, effects)? || self.advance(now, app, effects)? {}
+        // Ends: every turn raises the low watermark, the view, the executed sequence number or a stage, and what can
+        // be reached without further input is bounded by the window and by the VIEW-CHANGEs at hand.
+        while self.stabilise(app, effects)?
+            || self.advance_view(now, effects)
+            || self.advance(now, app, effects)?
+        {}
         Ok(())
+    }
+
+    /// Looks at the clock: whether what is due has had its time.
+    fn watch<A: Application>(
+        &mut self,
+        now: LogicalTime,
+        app: &A,
+        effects: &mut Effects<A::Refusal>,
+    ) {
+        if self.active {
+            self.timer.await_due(app.awaits(now, self.pool.requests()), now);
+        }
+        if self.timer.is_over(now) {
+            self.give_up_view(effects);
+        }
     }
 
     fn on_request<A: Application>(
@@ -240,24 +334,42 @@ impl Replica {
     /// A record is durable: only now does the vote count, for us as for the others.
     fn on_persisted<R>(
         &mut self,
+        now: LogicalTime,
         token: PersistToken,
         effects: &mut Effects<R>,
     ) -> Result<(), Rejection> {
         let pending = self.outbox.acknowledge(token).ok_or(Rejection::UnknownToken { token })?;
         match pending {
-            Pending::Proposal(sequence) => {
-                self.log.set_stage(sequence, Stage::PrepareSent);
-                self.send_proposal(sequence, effects);
+            // What belongs to a view that we have left stays unsaid.
+            Pending::Proposal(assigned) => {
+                let own = self.log.proposal(assigned.sequence);
+                if own.is_some_and(|own| *own.pre_prepare == assigned) {
+                    self.log.set_stage(assigned.sequence, Stage::PrepareSent);
+                    self.send_proposal(assigned.sequence, effects);
+                }
             }
-            Pending::Prepare(prepare) => {
+            Pending::Prepare(prepare) if self.is_present(prepare.view) => {
                 self.count_own(&prepare, Stage::PrepareSent);
                 let prepare = ConsensusMessage::Prepare(prepare.into_signed());
                 effects.push(Effect::Broadcast(prepare));
             }
-            Pending::Commit(commit) => {
+            Pending::Commit(commit) if self.is_present(commit.view) => {
                 self.count_own(&commit, Stage::CommitSent);
                 let commit = ConsensusMessage::Commit(commit.into_signed());
                 effects.push(Effect::Broadcast(commit));
+            }
+            Pending::Prepare(_) | Pending::Commit(_) => {}
+            Pending::ViewChange(change) => {
+                if change.view == self.view && !self.active {
+                    self.changes.0.insert(self.id, (*change).clone());
+                    let change = ConsensusMessage::ViewChange(Box::new(change.into_signed()));
+                    effects.push(Effect::Broadcast(change));
+                }
+            }
+            Pending::NewView(new_view) => {
+                if new_view.view == self.view && !self.active {
+                    self.begin(now, *new_view, effects);
+                }
             }
             Pending::Checkpoint(checkpoint) => {
                 // A later checkpoint may have become stable meanwhile; others may still need this one.
@@ -291,5 +403,23 @@ impl Replica {
             let checkpoint = ConsensusMessage::Checkpoint(checkpoint.as_signed().clone());
             effects.push(Effect::Broadcast(checkpoint));
         }
+        if let Some(own) = self.changes.0.get(&self.id) {
+            let own = Box::new(own.as_signed().clone());
+            effects.push(Effect::Broadcast(ConsensusMessage::ViewChange(own)));
+        }
     }
+}
+
+/// Whether the VIEW-CHANGEs of a quorum, each with a prepared certificate for the whole window, fit in a NEW-VIEW.
+fn check_window(committee: &Committee, window: u64) -> Result<(), ReplicaError> {
+    let (size, limit) = (committee.size(), NEW_VIEW_BYTES as u64);
+    let quorum = committee.quorum() as u64;
+    // A PRE-PREPARE with its signature has some 120 bytes, a vote 68, a checkpoint vote 134.
+    let certificate = 128 + 68 * quorum;
+    let change = 512 + 134 * quorum + window.saturating_mul(certificate);
+    let bytes = quorum.saturating_mul(change).saturating_add(window.saturating_mul(128));
+    if bytes > limit {
+        return Err(ReplicaError::Window { size, window, bytes, limit });
+    }
+    Ok(())
 }

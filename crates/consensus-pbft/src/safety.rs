@@ -3,12 +3,12 @@
 use core::fmt;
 
 use federation_proto::codec::Canonical;
-use federation_proto::{SequenceNumber, Signed, limits};
+use federation_proto::{SequenceNumber, Signed, View, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::committee::MAX_REPLICAS;
 use crate::evidence::Equivocation;
-use crate::message::{Checkpoint, Commit, Prepare, Proposal};
+use crate::message::{Checkpoint, Commit, NewView, Prepare, Proposal, ViewChange};
 
 /// Names one [`Effect::Persist`](crate::Effect::Persist). Tokens count up and start anew with a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +51,10 @@ pub enum SafetyRecord {
     },
     /// A replica is about to send its CHECKPOINT.
     Checkpoint(Signed<Checkpoint>),
+    /// A replica is about to leave its view. It holds the prepared certificates that the record of each COMMIT held.
+    ViewChange(Box<Signed<ViewChange>>),
+    /// A primary is about to begin its view.
+    NewView(Box<Signed<NewView>>),
     /// A replica lied. Durable before it is reported, so that a crash cannot lose it.
     Evidence(Box<Equivocation>),
 }
@@ -61,15 +65,32 @@ impl Canonical for SafetyRecord {
 }
 
 impl SafetyRecord {
-    /// The sequence number it speaks of: a record at or below a stable checkpoint may be cut, evidence excepted.
-    pub fn sequence(&self) -> SequenceNumber {
-        match self {
+    /// The sequence number it speaks of: a record at or below a stable checkpoint may be cut. Evidence, and what is
+    /// said about a view, must stay: [`Self::may_cut`].
+    pub fn sequence(&self) -> Option<SequenceNumber> {
+        Some(match self {
             Self::PrePrepare(proposal) | Self::Prepare { proposal, .. } => {
                 proposal.pre_prepare.claimed().sequence
             }
             Self::Commit { commit, .. } => commit.claimed().sequence,
             Self::Checkpoint(checkpoint) => checkpoint.claimed().statement.sequence,
             Self::Evidence(evidence) => evidence.claimed_sequence(),
+            Self::ViewChange(_) | Self::NewView(_) => return None,
+        })
+    }
+
+    /// Whether a restart can do without this record once the checkpoint at `stable` is stored and the replica is in
+    /// `view`.
+    pub fn may_cut(&self, stable: SequenceNumber, view: View) -> bool {
+        match self {
+            Self::Evidence(_) => false,
+            Self::ViewChange(change) => change.claimed().view < view,
+            Self::NewView(new_view) => {
+                // Its assignments are part of what was prepared by them.
+                let last = new_view.claimed().pre_prepares.last().map(Signed::claimed);
+                new_view.claimed().view < view && last.is_none_or(|last| last.sequence <= stable)
+            }
+            _ => self.sequence().is_some_and(|sequence| sequence <= stable),
         }
     }
 
@@ -80,6 +101,8 @@ impl SafetyRecord {
             Self::Prepare { .. } => "PREPARE",
             Self::Commit { .. } => "COMMIT",
             Self::Checkpoint(_) => "CHECKPOINT",
+            Self::ViewChange(_) => "VIEW-CHANGE",
+            Self::NewView(_) => "NEW-VIEW",
             Self::Evidence(_) => "evidence",
         }
     }

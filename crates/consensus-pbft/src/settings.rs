@@ -15,6 +15,12 @@ pub struct Settings {
     pub pool_bytes: usize,
     /// Most bytes of batches held for sequence numbers beyond the one in flight.
     pub early_batch_bytes: usize,
+    /// Milliseconds that a backup waits for what is due before it leaves the view; and, once a quorum has left, for
+    /// the NEW-VIEW.
+    pub view_timeout: u64,
+    /// Milliseconds to which that grows, twice with each view that brings nothing. It falls back with the first batch
+    /// that is executed.
+    pub max_view_timeout: u64,
 }
 
 /// Largest window. Every slot of two windows may hold votes of every replica.
@@ -44,6 +50,14 @@ pub enum SettingsError {
         /// The value.
         bytes: usize,
     },
+    /// A view would end before it began, or the back-off would shrink.
+    #[error("view_timeout {timeout} must be at least 1 and at most max_view_timeout {max}")]
+    ViewTimeout {
+        /// The value.
+        timeout: u64,
+        /// Its limit.
+        max: u64,
+    },
 }
 
 /// Settings that were checked.
@@ -57,6 +71,8 @@ impl Default for Settings {
             pool_requests: 4096,
             pool_bytes: 4 * limits::BATCH,
             early_batch_bytes: 2 * limits::BATCH,
+            view_timeout: 4_000,
+            max_view_timeout: 128_000,
         }
     }
 }
@@ -78,6 +94,10 @@ impl Settings {
         }
         if self.early_batch_bytes < limits::BATCH {
             return Err(SettingsError::EarlyBatchBytes { bytes: self.early_batch_bytes });
+        }
+        if self.view_timeout == 0 || self.view_timeout > self.max_view_timeout {
+            let (timeout, max) = (self.view_timeout, self.max_view_timeout);
+            return Err(SettingsError::ViewTimeout { timeout, max });
         }
         Ok(ValidSettings(self))
     }

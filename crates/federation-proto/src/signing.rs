@@ -55,6 +55,12 @@ pub enum Domain {
     Commit = 18,
     /// PBFT CHECKPOINT.
     Checkpoint = 19,
+    /// A replica leaves its view.
+    ViewChange = 20,
+    /// A primary begins its view.
+    NewView = 21,
+    /// Where a replica stands.
+    Status = 22,
     /// The manifest of a run, over its exact bytes.
     Manifest = 32,
     /// [`RosterChange`](crate::governed::RosterChange).

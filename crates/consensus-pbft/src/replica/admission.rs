@@ -26,6 +26,9 @@ impl Replica {
         if view != self.view {
             return Err(Rejection::WrongView { found: view, own: self.view });
         }
+        if !self.active {
+            return Err(Rejection::ViewNotEntered { view });
+        }
         Ok(())
     }
 

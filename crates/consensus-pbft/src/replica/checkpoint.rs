@@ -26,9 +26,20 @@ pub(super) struct Checkpoints {
     /// What we reached, durable or not.
     pub(super) own: BTreeMap<SequenceNumber, CheckpointStatement>,
     stable: Option<CheckpointCertificate>,
+    /// The highest certificate that came whole, if it is above the stable one.
+    certified: Option<CheckpointCertificate>,
 }
 
 impl Checkpoints {
+    /// A verified certificate came whole.
+    pub(super) fn learn(&mut self, certificate: CheckpointCertificate) {
+        let sequence = |known: &CheckpointCertificate| known.statement.sequence;
+        let highest = self.stable.iter().chain(&self.certified).map(sequence).max();
+        if highest.is_none_or(|highest| certificate.statement.sequence > highest) {
+            self.certified = Some(certificate);
+        }
+    }
+
     pub(super) fn stable(&self) -> Option<&CheckpointCertificate> {
         self.stable.as_ref()
     }
@@ -76,10 +87,11 @@ impl Checkpoints {
     }
 
     /// Forgets what is below a stable checkpoint. Its own votes stay: others may still need ours.
-    fn collect_garbage(&mut self, stable: CheckpointCertificate) {
+    pub(super) fn collect_garbage(&mut self, stable: CheckpointCertificate) {
         let sequence = stable.statement.sequence;
         self.votes = self.votes.split_off(&sequence);
         self.own = self.own.split_off(&sequence);
+        self.certified.take_if(|certified| certified.statement.sequence <= sequence);
         self.stable = Some(stable);
     }
 }
@@ -156,17 +168,22 @@ impl Replica {
     ) -> Result<bool, Fault> {
         let (low, executed) = (self.log.low, self.log.executed);
         let quorum = self.committee.quorum();
-        let certified = self
-            .checkpoints
-            .sequences()
-            .filter(|sequence| *sequence > low && *sequence <= executed)
-            .find_map(|sequence| self.checkpoints.certificate(sequence, quorum));
-        let Some(certificate) = certified else {
+        let reached = |sequence: &SequenceNumber| *sequence > low && *sequence <= executed;
+        let counted = self.checkpoints.sequences().filter(reached);
+        let whole = self.checkpoints.certified.iter();
+        let whole = whole.filter(|certificate| reached(&certificate.statement.sequence)).cloned();
+        let certificate = counted
+            .filter_map(|sequence| self.checkpoints.certificate(sequence, quorum))
+            .chain(whole)
+            .next();
+        let Some(certificate) = certificate else {
             return Ok(false);
         };
         let stable = certificate.statement.sequence;
         let own = self.checkpoints.own.get(&stable).copied();
-        if own != Some(certificate.statement) {
+        // A result from before a restart was compared by whoever opened the ledger.
+        let unknown = own.is_none() && stable <= self.log.restored;
+        if own != Some(certificate.statement) && !unknown {
             let own = own.map(Box::new);
             let certificate = Box::new(certificate);
             return Err(Fault::Diverged { own, certificate });

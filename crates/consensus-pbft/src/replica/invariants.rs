@@ -1,7 +1,7 @@
 //! What holds after every step, checked in debug builds and in simulation.
 
 use super::Replica;
-use super::log::{Slot, Stage};
+use super::log::{Accepted, Slot, Stage};
 use super::outbox::Pending;
 use federation_proto::SequenceNumber;
 
@@ -32,12 +32,16 @@ impl Replica {
             let held = *sequence > log.low && *sequence <= log.limit();
             // Invariant: the primary has no PREPARE, its PRE-PREPARE is its vote.
             let primary_once = !slot.prepares.0.contains_key(&primary);
-            // Invariant: what is executed was committed by a quorum.
-            let decided = *sequence > log.executed || slot.is_committed(self.committee.quorum());
-            // Invariant: beyond the sequence number in flight we have not voted.
-            let stage = slot.proposal.as_ref().map(|proposal| proposal.stage);
-            let in_order = *sequence <= log.next() || stage.is_none_or(|s| s == Stage::Received);
-            held && primary_once && decided && in_order && self.own_votes_are_earned(slot)
+            // Invariant: a proof of order is of its own slot, and what is assigned again is what it proves.
+            let decided = slot.decided.as_ref().is_none_or(|decided| decided.sequence == *sequence);
+            // Invariant: beyond the sequence number in flight we have not voted, but to begin a view.
+            let unvoted = |proposal: &Accepted| {
+                proposal.stage == Stage::Received || (proposal.exempt && primary == self.id)
+            };
+            let in_order = *sequence <= log.next() || slot.proposal.as_ref().is_none_or(unvoted);
+            // Invariant: whoever waits for a NEW-VIEW takes part in no view.
+            let waits = self.active || slot.proposal.is_none();
+            held && primary_once && decided && in_order && waits && self.own_votes_are_earned(slot)
         })
     }
 
@@ -55,28 +59,36 @@ impl Replica {
         // Invariant: a COMMIT of ours follows only a prepared certificate.
         let commit_fits = commit
             .is_none_or(|entry| entry.vote.digest == digest && proposal.stage == Stage::CommitSent);
-        let prepared =
-            proposal.stage < Stage::Committing || slot.is_prepared(self.committee.quorum());
+        // After a restart the certificate stands for the PREPAREs.
+        let certified = slot.prepared.as_ref().map(|prepared| *prepared.claimed());
+        let prepared = proposal.stage < Stage::Committing
+            || slot.is_prepared(self.committee.quorum())
+            || certified == Some(*proposal.pre_prepare);
         prepare_fits && commit_fits && prepared
     }
 
     fn unsent_votes_do_not_count(&self) -> bool {
         // Invariant: a vote whose record is not durable stands in no table, so no certificate holds it.
         self.outbox.pending().all(|pending| match pending {
-            Pending::Proposal(sequence) => self
-                .log
-                .proposal(*sequence)
-                .is_none_or(|proposal| proposal.stage == Stage::Preparing),
-            Pending::Prepare(prepare) => self
-                .log
-                .slots
-                .get(&prepare.sequence)
-                .is_none_or(|slot| !slot.prepares.0.contains_key(&self.id)),
-            Pending::Commit(commit) => self
-                .log
-                .slots
-                .get(&commit.sequence)
-                .is_none_or(|slot| !slot.commits.0.contains_key(&self.id)),
+            Pending::Proposal(assigned) => {
+                let proposal = self.log.proposal(assigned.sequence);
+                let same = proposal.filter(|proposal| *proposal.pre_prepare == *assigned);
+                same.is_none_or(|proposal| proposal.stage == Stage::Preparing)
+            }
+            Pending::Prepare(prepare) => {
+                let slot = self.log.slots.get(&prepare.sequence);
+                let own = slot.and_then(|slot| slot.prepares.0.get(&self.id));
+                own.is_none_or(|own| own.vote.view != prepare.view)
+            }
+            Pending::Commit(commit) => {
+                let slot = self.log.slots.get(&commit.sequence);
+                let own = slot.and_then(|slot| slot.commits.0.get(&self.id));
+                own.is_none_or(|own| own.vote.view != commit.view)
+            }
+            Pending::ViewChange(change) => {
+                self.changes.0.get(&self.id).is_none_or(|own| own.view != change.view)
+            }
+            Pending::NewView(new_view) => !self.active || self.view != new_view.view,
             Pending::Checkpoint(checkpoint) => {
                 let sequence = checkpoint.statement.sequence;
                 self.checkpoints.by(self.id).all(|own| own.statement.sequence != sequence)

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use federation_proto::{Batch, Digest, LogicalTime, SequenceNumber, Verified};
 
+use crate::certificate::{CommitCertificate, PreparedCertificate, Vote};
 use crate::committee::ReplicaId;
 use crate::evidence::Equivocation;
 use crate::message::{Commit, PrePrepare, Prepare, SlotVote};
@@ -30,17 +31,25 @@ pub(super) enum Stage {
     CommitSent,
 }
 
-/// The first valid proposal for a sequence number.
+/// The first valid assignment of the view for a sequence number.
 #[derive(Clone, Debug)]
 pub(super) struct Accepted {
     pub(super) pre_prepare: Verified<PrePrepare>,
-    pub(super) batch: Batch,
-    pub(super) batch_bytes: usize,
     /// The clock when it arrived, or when we proposed it. Its age is judged by this however long it waits.
     pub(super) arrived: LogicalTime,
+    /// It is not judged: the NEW-VIEW proposes it again, since an earlier view may have decided it, or we voted for it
+    /// before a crash.
+    pub(super) exempt: bool,
     /// The primary contradicted it, and evidence exists.
     pub(super) accused: bool,
     pub(super) stage: Stage,
+}
+
+/// A batch with its canonical length.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) batch: Batch,
+    pub(super) bytes: usize,
 }
 
 /// One replica's first vote.
@@ -78,12 +87,59 @@ impl<V: SlotVote> Votes<V> {
 /// Everything said about one sequence number.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slot {
+    /// Of the present view.
     pub(super) proposal: Option<Accepted>,
+    /// Of the present view.
     pub(super) prepares: Votes<Prepare>,
+    /// Of the present view.
     pub(super) commits: Votes<Commit>,
+    /// What we prepared, in the latest view in which we did.
+    pub(super) prepared: Option<PreparedCertificate>,
+    /// The proof that the order is decided, of any view.
+    pub(super) decided: Option<CommitCertificate>,
+    /// Batches of any view, by their digests.
+    pub(super) batches: BTreeMap<Digest, Held>,
 }
 
 impl Slot {
+    /// The batch of the present view's assignment, if it is here.
+    pub(super) fn batch(&self) -> Option<&Batch> {
+        let digest = self.proposal.as_ref()?.pre_prepare.digest;
+        self.batches.get(&digest).map(|held| &held.batch)
+    }
+
+    /// The proof that we are prepared in the present view, if we are.
+    pub(super) fn prepared_certificate(&self, quorum: usize) -> Option<PreparedCertificate> {
+        let proposal = self.proposal.as_ref().filter(|_| self.is_prepared(quorum))?;
+        let votes = self.prepares.matching(proposal.pre_prepare.digest).map(|prepare| Vote {
+            replica: prepare.replica,
+            signature: *prepare.as_signed().signature(),
+        });
+        let pre_prepare = proposal.pre_prepare.as_signed().clone();
+        Some(PreparedCertificate { pre_prepare, votes: votes.collect() })
+    }
+
+    /// Forgets what was said in the present view, but for what it proves.
+    pub(super) fn leave_view(&mut self, quorum: usize) {
+        if let Some(prepared) = self.prepared_certificate(quorum) {
+            self.prepared = Some(prepared);
+        }
+        self.proposal = None;
+        self.prepares = Votes::default();
+        self.commits = Votes::default();
+        // What nobody can have prepared is of no use to a later view.
+        let (prepared, decided) = (&self.prepared, &self.decided);
+        let digest = |digest: &Digest| {
+            prepared.as_ref().is_some_and(|prepared| prepared.claimed().digest == *digest)
+                || decided.as_ref().is_some_and(|decided| decided.digest == *digest)
+        };
+        let mut spare = 1;
+        self.batches.retain(|held, _| {
+            // One more than that: others may have prepared what we only accepted.
+            digest(held) || core::mem::replace(&mut spare, 0) > 0
+        });
+    }
+
     /// `prepared` [OSDI '99 §4.2]: the PRE-PREPARE and PREPAREs of backups make a quorum.
     pub(super) fn is_prepared(&self, quorum: usize) -> bool {
         // A PREPARE by the primary is refused on arrival, so nobody counts twice.
@@ -141,6 +197,8 @@ pub(super) struct Log {
     pub(super) low: SequenceNumber,
     /// Last executed sequence number.
     pub(super) executed: SequenceNumber,
+    /// What was executed before the last restart: what it led to is not known here any more.
+    pub(super) restored: SequenceNumber,
     window: u64,
 }
 
@@ -150,8 +208,14 @@ impl Log {
             slots: BTreeMap::new(),
             low: SequenceNumber::ZERO,
             executed: SequenceNumber::ZERO,
+            restored: SequenceNumber::ZERO,
             window,
         }
+    }
+
+    /// L.
+    pub(super) const fn window(&self) -> u64 {
+        self.window
     }
 
     /// H = h + L: nothing beyond it is voted for [OSDI '99 §4.2].
@@ -189,11 +253,8 @@ impl Log {
     /// Bytes of batches held for sequence numbers beyond the one in flight.
     pub(super) fn early_bytes(&self) -> usize {
         let early = self.next().next();
-        self.slots
-            .range(early..)
-            .filter_map(|(_, slot)| slot.proposal.as_ref())
-            .map(|proposal| proposal.batch_bytes)
-            .fold(0, usize::saturating_add)
+        let held = self.slots.range(early..).flat_map(|(_, slot)| slot.batches.values());
+        held.map(|held| held.bytes).fold(0, usize::saturating_add)
     }
 
     /// Forgets everything up to a stable checkpoint [OSDI '99 §4.3].

@@ -13,10 +13,10 @@
 //! One sequence number is in flight: stages beyond `Received` exist only up to `executed + 1`.
 
 use federation_proto::codec::Canonical;
-use federation_proto::{Batch, LogicalTime, SequenceNumber, Signed, Verified, limits};
+use federation_proto::{Batch, LogicalTime, SequenceNumber, Signed, Verified, View, limits};
 
 use super::Replica;
-use super::log::{Accepted, Stage, Tabled};
+use super::log::{Accepted, Held, Slot, Stage, Tabled};
 use super::outbox::Pending;
 use crate::application::{Application, ExecutionFailed, Verdict};
 use crate::certificate::{CommitCertificate, Vote};
@@ -43,6 +43,9 @@ impl Replica {
             return Err(Rejection::NotPrimary { replica, primary });
         }
         self.admit_sequence(sequence)?;
+        if self.rejoining {
+            return Err(Rejection::ViewNotEntered { view: self.view });
+        }
         match self.log.proposal(sequence) {
             Some(first) if *first.pre_prepare == claimed => {
                 return Err(Rejection::Duplicate { replica, sequence });
@@ -57,12 +60,17 @@ impl Replica {
                 }
                 return Err(Rejection::Conflict { replica, sequence });
             }
+            // What the NEW-VIEW settled may be decided, even where it proposes nothing again.
+            None if sequence <= self.floor => {
+                let floor = self.floor;
+                return Err(Rejection::Settled { sequence, floor });
+            }
             None => {}
         }
         let pre_prepare = self.authenticate(replica, proposal.pre_prepare)?;
         let batch = proposal.batch;
-        let batch_bytes = measure(&batch)?;
-        self.admit_early(sequence, batch_bytes)?;
+        let bytes = measure(&batch)?;
+        self.admit_early(sequence, bytes)?;
         let computed = batch.digest(self.committee.context(), sequence);
         if computed != claimed.digest {
             return Err(Rejection::DigestMismatch { claimed: claimed.digest, computed });
@@ -71,11 +79,12 @@ impl Replica {
         if batch.is_null() {
             return Err(Rejection::NullRequest { sequence });
         }
-        self.log.slot_mut(sequence).proposal = Some(Accepted {
+        let slot = self.log.slot_mut(sequence);
+        slot.batches.insert(computed, Held { batch, bytes });
+        slot.proposal = Some(Accepted {
             pre_prepare,
-            batch,
-            batch_bytes,
             arrived: now,
+            exempt: false,
             accused: false,
             stage: Stage::Received,
         });
@@ -147,6 +156,7 @@ impl Replica {
         app: &mut A,
         effects: &mut Effects<A::Refusal>,
     ) -> Result<bool, Fault> {
+        self.check_decided()?;
         if self.vote_for_decided(effects) {
             return Ok(true);
         }
@@ -159,9 +169,13 @@ impl Replica {
             return Ok(true);
         }
         let prepared = self.is_prepared(sequence);
+        let slot = self.log.slots.get(&sequence);
+        let here = slot.is_some_and(|slot| slot.batch().is_some());
         match self.log.proposal(sequence).map(|proposal| proposal.stage) {
-            None if self.is_primary() => self.propose(now, sequence, app, effects),
-            Some(Stage::Received) => {
+            None if self.active && self.is_primary() && sequence > self.floor => {
+                self.propose(now, sequence, app, effects)
+            }
+            Some(Stage::Received) if here => {
                 self.judge(sequence, app, effects);
                 Ok(true)
             }
@@ -171,7 +185,8 @@ impl Replica {
             }
             None
             | Some(
-                Stage::Waiting
+                Stage::Received
+                | Stage::Waiting
                 | Stage::Refused
                 | Stage::Preparing
                 | Stage::PrepareSent
@@ -190,6 +205,12 @@ impl Replica {
         let mut decided = self.log.slots.range(..=self.log.executed);
         let due = decided.find_map(|(sequence, slot)| {
             let stage = slot.proposal.as_ref()?.stage;
+            // Under a primary that told us another batch, ours stays without a vote. What a NEW-VIEW proposes again
+            // may have been executed here without its batch being kept.
+            let decided = slot.decided.as_ref().is_none_or(|decided| {
+                slot.proposal.as_ref().is_some_and(|own| own.pre_prepare.digest == decided.digest)
+            });
+            slot.batch().filter(|_| decided)?;
             let due = stage < Stage::Preparing
                 || (stage == Stage::PrepareSent && slot.is_prepared(quorum));
             due.then_some((*sequence, stage))
@@ -204,12 +225,15 @@ impl Replica {
 
     /// Broadcasts our proposal if it is ours and durable.
     pub(super) fn send_proposal<R>(&self, sequence: SequenceNumber, effects: &mut Effects<R>) {
-        if let Some(accepted) = self.log.proposal(sequence)
+        if let Some(slot) = self.log.slots.get(&sequence)
+            && let Some(accepted) = &slot.proposal
             && accepted.pre_prepare.replica == self.id
             && accepted.stage >= Stage::PrepareSent
+            // The NEW-VIEW carries those up to the floor.
+            && sequence > self.floor
+            && let Some(proposal) = slot.to_proposal()
         {
-            let proposal = ConsensusMessage::Proposal(accepted.to_proposal());
-            effects.push(Effect::Broadcast(proposal));
+            effects.push(Effect::Broadcast(ConsensusMessage::Proposal(proposal)));
         }
     }
 
@@ -221,6 +245,11 @@ impl Replica {
             V::votes_mut(self.log.slot_mut(sequence)).insert(own, vote.clone());
             self.log.set_stage(sequence, stage);
         }
+    }
+
+    /// Whether a vote of ours is of the view we take part in: one that became durable later is not sent any more.
+    pub(super) fn is_present(&self, view: View) -> bool {
+        self.active && view == self.view
     }
 
     /// The primary assigns the next sequence number.
@@ -236,7 +265,7 @@ impl Replica {
         let Some(batch) = batch else {
             return Ok(false);
         };
-        let batch_bytes = measure(&batch)?;
+        let bytes = measure(&batch)?;
         let body = PrePrepare {
             view: self.view,
             sequence,
@@ -245,15 +274,17 @@ impl Replica {
         };
         let accepted = Accepted {
             pre_prepare: Verified::signed_by_us(body, &self.key, self.committee.context()),
-            batch,
-            batch_bytes,
             arrived: now,
+            exempt: false,
             accused: false,
             stage: Stage::Preparing,
         };
-        let record = SafetyRecord::PrePrepare(accepted.to_proposal());
-        self.log.slot_mut(sequence).proposal = Some(accepted);
-        self.outbox.persist(record, Pending::Proposal(sequence), effects);
+        let pre_prepare = accepted.pre_prepare.as_signed().clone();
+        let record = SafetyRecord::PrePrepare(Proposal { pre_prepare, batch: batch.clone() });
+        let slot = self.log.slot_mut(sequence);
+        slot.batches.insert(body.digest, Held { batch, bytes });
+        slot.proposal = Some(accepted);
+        self.outbox.persist(record, Pending::Proposal(body), effects);
         Ok(true)
     }
 
@@ -264,11 +295,17 @@ impl Replica {
         app: &mut A,
         effects: &mut Effects<A::Refusal>,
     ) {
-        let Some(accepted) = self.log.proposal(sequence) else {
+        let Some(slot) = self.log.slots.get(&sequence) else {
             return;
         };
+        let (Some(accepted), Some(batch)) = (&slot.proposal, slot.batch()) else {
+            return;
+        };
+        if accepted.exempt {
+            return self.prepare(sequence, effects);
+        }
         let digest = accepted.pre_prepare.digest;
-        match app.judge(accepted.arrived, sequence, &accepted.batch) {
+        match app.judge(accepted.arrived, sequence, batch) {
             Verdict::Wait => self.log.set_stage(sequence, Stage::Waiting),
             Verdict::Refuse(reason) => {
                 self.log.set_stage(sequence, Stage::Refused);
@@ -280,29 +317,26 @@ impl Replica {
 
     /// We vote for the proposal we hold.
     fn prepare<R>(&mut self, sequence: SequenceNumber, effects: &mut Effects<R>) {
-        let Some(accepted) = self.log.proposal(sequence) else {
+        let proposal = self.log.slots.get(&sequence).and_then(Slot::to_proposal);
+        let Some(proposal) = proposal else {
             return;
         };
-        let body = Prepare {
-            view: self.view,
-            sequence,
-            digest: accepted.pre_prepare.digest,
-            replica: self.id,
-        };
+        let digest = proposal.pre_prepare.claimed().digest;
+        let body = Prepare { view: self.view, sequence, digest, replica: self.id };
         let prepare = Verified::signed_by_us(body, &self.key, self.committee.context());
-        let record = SafetyRecord::Prepare {
-            proposal: accepted.to_proposal(),
-            prepare: prepare.as_signed().clone(),
-        };
+        let record = SafetyRecord::Prepare { proposal, prepare: prepare.as_signed().clone() };
         self.log.set_stage(sequence, Stage::Preparing);
         self.outbox.persist(record, Pending::Prepare(prepare), effects);
     }
 
     /// Prepared: we vote to commit, and keep what entitles us to.
     fn commit<R>(&mut self, sequence: SequenceNumber, effects: &mut Effects<R>) {
-        let Some(slot) = self.log.slots.get(&sequence) else {
+        let quorum = self.committee.quorum();
+        let Some(slot) = self.log.slots.get_mut(&sequence) else {
             return;
         };
+        // From here on a VIEW-CHANGE of ours must name it, whether the record becomes durable before or after.
+        slot.prepared = slot.prepared_certificate(quorum);
         let Some(accepted) = &slot.proposal else {
             return;
         };
@@ -326,15 +360,20 @@ impl Replica {
         effects: &mut Effects<A::Refusal>,
     ) -> Result<(), Fault> {
         let sequence = certificate.sequence;
-        let Some(accepted) = self.log.proposal(sequence) else {
+        let slot = self.log.slot_mut(sequence);
+        let Some(held) = slot.batches.get(&certificate.digest) else {
             return Ok(());
         };
         // A failure changes nothing here: the next batch must not meet a state without this one.
         let execution = app
-            .execute(sequence, &accepted.batch, &certificate)
+            .execute(sequence, &held.batch, &certificate)
             .map_err(|ExecutionFailed| Fault::Execution { sequence })?;
-        self.pool.remove(&accepted.batch);
+        self.pool.remove(&held.batch);
+        slot.decided = Some(certificate.clone());
         self.log.executed = sequence;
+        if self.active {
+            self.timer.reset(self.settings.get());
+        }
         effects.push(Effect::Committed { sequence, certificate });
         match execution.checkpoint {
             Some((statement, note)) => self.make_checkpoint(statement, note, effects),
@@ -342,11 +381,16 @@ impl Replica {
         }
     }
 
-    /// The COMMITs of a quorum for the proposal we hold. They decide whatever our own vote was: a quorum of
+    /// The proof that the order is decided, if we have it and the batch: one that others sent, or the COMMITs of a
+    /// quorum for the proposal we hold. They decide whatever our own vote was: a quorum of
     /// COMMITs contains one of a correct replica, which saw the batch prepared.
     fn commit_certificate(&self, sequence: SequenceNumber) -> Option<CommitCertificate> {
         let slot = self.log.slots.get(&sequence)?;
+        if let Some(decided) = &slot.decided {
+            return slot.batches.contains_key(&decided.digest).then(|| decided.clone());
+        }
         let proposal = slot.proposal.as_ref()?;
+        slot.batch()?;
         if !slot.is_committed(self.committee.quorum()) {
             return None;
         }
@@ -370,7 +414,11 @@ impl Replica {
     }
 
     /// A liar as primary may not make us hold a window of the largest batches.
-    fn admit_early(&self, sequence: SequenceNumber, bytes: usize) -> Result<(), Rejection> {
+    pub(super) fn admit_early(
+        &self,
+        sequence: SequenceNumber,
+        bytes: usize,
+    ) -> Result<(), Rejection> {
         let (held, limit) = (self.log.early_bytes(), self.settings.get().early_batch_bytes);
         if sequence > self.log.next() && held.saturating_add(bytes) > limit {
             return Err(Rejection::EarlyBatches { held, bytes, limit });
@@ -385,14 +433,16 @@ impl Replica {
     }
 }
 
-impl Accepted {
-    fn to_proposal(&self) -> Proposal {
-        Proposal { pre_prepare: self.pre_prepare.as_signed().clone(), batch: self.batch.clone() }
+impl Slot {
+    /// The present view's assignment with its batch, if both are here.
+    fn to_proposal(&self) -> Option<Proposal> {
+        let pre_prepare = self.proposal.as_ref()?.pre_prepare.as_signed().clone();
+        Some(Proposal { pre_prepare, batch: self.batch()?.clone() })
     }
 }
 
 /// Canonical length of a batch within the wire's limits. A batch that came as a value met no decoder.
-fn measure(batch: &Batch) -> Result<usize, OversizedBatch> {
+pub(super) fn measure(batch: &Batch) -> Result<usize, OversizedBatch> {
     let (items, bytes) = (batch.items.len(), batch.to_canonical().len());
     if items > limits::BATCH_ITEMS || bytes > limits::BATCH {
         return Err(OversizedBatch {

@@ -2,24 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use federation_proto::{SequenceNumber, Verified};
+use federation_proto::Verified;
 
 use crate::effect::{Effect, Effects};
 use crate::evidence::Equivocation;
-use crate::message::{Checkpoint, Commit, Prepare};
+use crate::message::{Checkpoint, Commit, NewView, PrePrepare, Prepare, ViewChange};
 use crate::safety::{PersistToken, SafetyRecord};
 
 /// What happens when the record is durable.
 #[derive(Clone, Debug)]
 pub(super) enum Pending {
     /// Our proposal leaves. It stands in its slot.
-    Proposal(SequenceNumber),
+    Proposal(PrePrepare),
     /// Our PREPARE counts and leaves.
     Prepare(Verified<Prepare>),
     /// Our COMMIT counts and leaves.
     Commit(Verified<Commit>),
     /// Our CHECKPOINT counts and leaves.
     Checkpoint(Verified<Checkpoint>),
+    /// Our VIEW-CHANGE counts and leaves.
+    ViewChange(Box<Verified<ViewChange>>),
+    /// Our view begins.
+    NewView(Box<Verified<NewView>>),
     /// The lie is reported.
     Evidence(Box<Equivocation>),
 }

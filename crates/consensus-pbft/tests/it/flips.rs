@@ -134,6 +134,7 @@ fn flips(message: &ConsensusMessage) -> Vec<ConsensusMessage> {
         ConsensusMessage::Checkpoint(signed) => {
             checkpoint_flips(signed).into_iter().map(ConsensusMessage::Checkpoint).collect()
         }
+        other => panic!("{} has tests of its own", other.kind()),
     }
 }
 

@@ -128,6 +128,12 @@ impl Application for Toy {
         (!items.is_empty()).then_some(Batch { batch_time: now, items })
     }
 
+    fn awaits(&self, _: LogicalTime, pool: &[Signed<Request>]) -> Option<Digest> {
+        let due =
+            |request: &&Signed<Request>| !self.numbers.contains(&request.claimed().sequence.get());
+        pool.iter().find(due).map(|request| Digest::of_blob(&request.to_canonical()))
+    }
+
     fn judge(
         &mut self,
         arrived: LogicalTime,
@@ -174,6 +180,15 @@ impl Application for Toy {
 }
 
 impl Toy {
+    /// Becomes what `other` was after a sequence number, as a node does from the blocks of a ledger.
+    pub(crate) fn install(&mut self, other: &Self, sequence: SequenceNumber) {
+        let missing = other.history.iter().skip(self.history.len()).cloned();
+        for (at, batch, certificate) in missing.take_while(|(at, ..)| *at <= sequence) {
+            certificate.verify(&self.committee).expect("a block with a proof");
+            self.execute(at, &batch, &certificate).expect("executable");
+        }
+    }
+
     fn note(&self, text: &str) -> Signature {
         self.log_key.sign_raw(text.as_bytes())
     }

@@ -63,7 +63,9 @@ fn a_proposal_that_waited_for_its_predecessor_is_as_old_as_it_was_on_arrival() {
     }
     let prepared_second = |world: &World| {
         world.nodes[3].disk.iter().any(|record| match record {
-            SafetyRecord::Prepare { .. } => record.sequence().get() == 2,
+            SafetyRecord::Prepare { .. } => {
+                record.sequence().is_some_and(|sequence| sequence.get() == 2)
+            }
             _ => false,
         })
     };

@@ -22,7 +22,7 @@ macro_rules! every {
 every! {
     signing: Domain {
         Genesis, Hello, Accept, Session, Envelope, MetaUpdate, BlobReceipt, Request, Resumption,
-        Heartbeat, Refusal, PrePrepare, Prepare, Commit, Checkpoint, Manifest, RosterChange,
+        Heartbeat, Refusal, PrePrepare, Prepare, Commit, Checkpoint, ViewChange, NewView, Status, Manifest, RosterChange,
         PolicyChange, GovernancePinned, QuarantineReview, Rollback, KeyRotation, KeyRevocation,
     }
 }
