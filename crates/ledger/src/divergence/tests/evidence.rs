@@ -142,17 +142,18 @@ fn a_store_that_the_checkpoint_contradicts_or_outgrows_certifies_nothing() {
 fn a_damaged_store_certifies_no_wrong_root() {
     let whole = tree(30, |_| false);
     let certified = certify(&whole, 28);
+    let heads: Vec<_> = (0..=28).map(|size| heartbeat("c", 1, head_at(&whole, size))).collect();
     let subtrees =
         (0..5_u32).flat_map(|level| (0..30_u64 >> level).map(move |index| (level, index)));
     let mut certifies = 0;
     for at in subtrees {
         let replaced = Some(LogHash::EMPTY_ROOT);
         let damaged = Damaged { tree: whole.clone(), at, replaced };
-        for size in 0..=28 {
-            let root = |size| certified_root(&OwnLog::new(&damaged, 30), &certified, size).unwrap();
-            let honest = heartbeat("c", 1, head_at(&whole, size));
-            assert_eq!(divergent(&honest, root), None, "{at:?} {size}");
-            certifies += usize::from(root(size).is_some());
+        for honest in &heads {
+            let size = honest.ledger.size;
+            let root = certified_root(&OwnLog::new(&damaged, 30), &certified, size).unwrap();
+            assert_eq!(divergent(honest, |_| root), None, "{at:?} {size}");
+            certifies += usize::from(root.is_some());
         }
     }
     assert!(certifies > 500, "{certifies}");
