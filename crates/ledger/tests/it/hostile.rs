@@ -19,7 +19,9 @@ fn sealed(table: Table, key: &[u8], value: &[u8]) -> Vec<u8> {
     [&hasher.finalize().as_bytes()[..16], value].concat()
 }
 
-fn with(store: &MemoryStore, rows: &[(Table, &[u8], Option<&[u8]>)]) -> MemoryStore {
+type Row<'a> = (Table, &'a [u8], Option<&'a [u8]>);
+
+fn with(store: &MemoryStore, rows: &[Row<'_>]) -> MemoryStore {
     let mut changes = Changes::default();
     for (table, key, value) in rows {
         match value {
