@@ -142,10 +142,7 @@ impl<S: Store> DurableLedger<S> {
         frontier: Frontier,
     ) -> Result<Self, DurableError> {
         let mut rows = Rows::new(store);
-        if format::read(&rows)?.is_some() {
-            return Err(DurableError::NotEmpty);
-        }
-        format::stage(&mut rows);
+        format::begin(&mut rows)?;
         let tree = StoredTree::new(frontier);
         let mut ledger =
             Self { rows, ledger_id, base, durable: base, head: base, tree, restorations: 0 };
@@ -204,7 +201,32 @@ impl<S: Store> DurableLedger<S> {
             let damage = Damage::Hash { expected, found };
             return Err(DurableError::of_row(Table::Meta, HEAD, damage));
         }
+        ledger.check_head()?;
         Ok(ledger)
+    }
+
+    /// Whether the head is that of the last block, which the tree vouches for; and the genesis of this ledger's id.
+    fn check_head(&self) -> Result<(), DurableError> {
+        let (genesis, base) = (Head::genesis(self.ledger_id), self.base);
+        let first = if base.height == Height::ZERO { genesis } else { base };
+        let last = if self.head.height == base.height {
+            Ok(first)
+        } else {
+            self.block(self.head.height).map(|block| Head::after(&block.header))
+        };
+        let last = match last {
+            Err(cause @ DurableError::Corrupt { damage: Damage::Medium(_), .. }) => {
+                return Err(cause);
+            }
+            // A block that cannot be read is named to who reads it. It must not hold up recovery.
+            Err(DurableError::Corrupt { .. }) => self.head,
+            other => other?,
+        };
+        if (first, last) == (base, self.head) {
+            return Ok(());
+        }
+        let (expected, found) = (last.id.to_string(), self.head.id.to_string());
+        Err(DurableError::of_row(Table::Meta, HEAD, Damage::Hash { expected, found }))
     }
 
     /// Gives the store back; what is staged is lost.

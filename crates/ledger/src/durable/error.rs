@@ -184,6 +184,9 @@ pub enum Damage {
     /// Its bytes are not those that were written there.
     #[error("its bytes are not those that were written")]
     Seal,
+    /// The store met damage on the way to it.
+    #[error("the store is damaged: {0}")]
+    Medium(String),
     /// Its bytes have no accepted form.
     #[error("{0}")]
     Form(String),

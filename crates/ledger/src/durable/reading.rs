@@ -153,7 +153,7 @@ impl<S: Store> DurableLedger<S> {
         self.rows.get(Table::Meta, BOOKMARK)
     }
 
-    fn read_anchor(&self, key: &[u8]) -> Result<Anchor, DurableError> {
+    pub(super) fn read_anchor(&self, key: &[u8]) -> Result<Anchor, DurableError> {
         let damaged = |damage| DurableError::of_row(Table::Anchors, key, damage);
         let bytes = self.rows.get(Table::Anchors, key)?.ok_or_else(|| damaged(Damage::Missing))?;
         Anchor::parse(&bytes).map_err(|cause| damaged(Damage::Form(cause.to_string())))

@@ -3,8 +3,6 @@
 //! Every value is stored behind 16 bytes of BLAKE3 over table, key and value, so a row that was changed, or moved
 //! to another place, is found when it is read, whatever the store below notices.
 
-use std::cell::Cell;
-
 use super::error::{Damage, DurableError};
 use crate::store::{Changes, Store, StoreError, Table};
 
@@ -19,20 +17,20 @@ const SEAL: usize = 16;
 pub(super) struct Rows<S> {
     store: S,
     staged: Changes,
-    /// Set by the first failure of the medium. Reads go through a shared reference, hence the cell.
-    poisoned: Cell<bool>,
+    /// Set when memory and store may no longer agree.
+    poisoned: bool,
 }
 
 impl<S: Store> Rows<S> {
     pub(super) fn new(store: S) -> Self {
-        Self { store, staged: Changes::default(), poisoned: Cell::new(false) }
+        Self { store, staged: Changes::default(), poisoned: false }
     }
 
     /// The value of a row as the next commit will leave it.
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, DurableError> {
         let sealed = match self.staged.of(table, key) {
             Some(staged) => staged.map(<[u8]>::to_vec),
-            None => self.of_store(|store| store.get(table, key))?,
+            None => self.of_store(|store| store.get(table, key)).map_err(named(table, key))?,
         };
         sealed.map(|sealed| open(table, key, sealed)).transpose()
     }
@@ -45,14 +43,18 @@ impl<S: Store> Rows<S> {
         from: &[u8],
         limit: usize,
     ) -> Result<Vec<Vec<u8>>, DurableError> {
+        let staged =
+            || self.staged.range(table, from).take_while(|(key, _)| key.starts_with(prefix));
         // What is staged can take away that many of the stored ones.
-        let removed = self.staged.range(table, from).filter(|(_, value)| value.is_none()).count();
-        let stored =
-            self.of_store(|store| store.keys(table, from, limit.saturating_add(removed)))?;
-        let kept = stored.into_iter().filter(|key| self.staged.of(table, key).is_none());
-        let added = self.staged.range(table, from).filter(|(_, value)| value.is_some());
+        let removed = staged().filter(|(_, value)| value.is_none()).count();
+        let stored = self
+            .of_store(|store| store.keys(table, from, limit.saturating_add(removed)))
+            .map_err(named(table, from))?;
+        let kept = stored
+            .into_iter()
+            .filter(|key| key.starts_with(prefix) && self.staged.of(table, key).is_none());
+        let added = staged().filter(|(_, value)| value.is_some());
         let mut keys: Vec<Vec<u8>> = kept.chain(added.map(|(key, _)| key.to_vec())).collect();
-        keys.retain(|key| key.starts_with(prefix));
         keys.sort_unstable();
         keys.truncate(limit);
         Ok(keys)
@@ -73,7 +75,7 @@ impl<S: Store> Rows<S> {
     pub(super) fn commit(&mut self) -> Result<(), DurableError> {
         self.check_alive()?;
         let done = self.store.commit(&self.staged);
-        self.poisoned.set(done.is_err());
+        self.poisoned = done.is_err();
         self.staged = Changes::default();
         Ok(done?)
     }
@@ -83,15 +85,20 @@ impl<S: Store> Rows<S> {
         self.staged = Changes::default();
     }
 
+    /// Nothing goes on before the store is opened anew: what is in memory is not what the store has.
+    pub(super) fn poison(&mut self) {
+        self.poisoned = true;
+    }
+
     pub(super) fn check_store(&mut self) -> Result<(), DurableError> {
         self.check_alive()?;
         let sound = self.store.check();
-        self.poisoned.set(sound.is_err());
+        self.poisoned = sound.is_err();
         Ok(sound?)
     }
 
     pub(super) fn check_alive(&self) -> Result<(), DurableError> {
-        if self.poisoned.get() { Err(StoreError::Poisoned.into()) } else { Ok(()) }
+        if self.poisoned { Err(StoreError::Poisoned.into()) } else { Ok(()) }
     }
 
     pub(super) fn into_store(self) -> S {
@@ -104,6 +111,16 @@ impl<S: Store> Rows<S> {
     ) -> Result<T, DurableError> {
         self.check_alive()?;
         Ok(ask(&self.store)?)
+    }
+}
+
+/// A store that met damage knows its own pages only; here it is known which row was to be read.
+fn named(table: Table, key: &[u8]) -> impl FnOnce(DurableError) -> DurableError {
+    move |cause| match cause {
+        DurableError::Store(StoreError::Damaged { detail }) => {
+            DurableError::of_row(table, key, Damage::Medium(detail))
+        }
+        other => other,
     }
 }
 

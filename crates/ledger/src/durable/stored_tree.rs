@@ -16,11 +16,13 @@ use federation_proto::Height;
 
 use super::error::{Damage, DurableError, Place};
 use super::rows::Rows;
+use crate::anchor::{Anchor, AnchorError};
 use crate::checkpoint::Checkpoint;
 use crate::merkle::LogHash;
 use crate::merkle::frontier::Frontier;
 use crate::merkle::history::{HistoryError, HistoryTree};
 use crate::merkle::subtrees::{self, Subtrees};
+use crate::merkle::verify::verify_inclusion;
 use crate::store::{Store, Table};
 
 /// Levels of the history tree in one tile.
@@ -105,7 +107,8 @@ impl StoredTree {
         rows: &mut Rows<S>,
     ) -> Result<(), DurableError> {
         let mut entry = leaf;
-        self.size += 1;
+        let longest = HistoryError::SizeBeyondTree { requested: self.size, size: self.size };
+        self.size = self.size.checked_add(1).ok_or(longest)?;
         for level in 0.. {
             let number = entries(self.size, level).saturating_sub(1) / WIDTH;
             if self.edge.len() == level as usize {
@@ -230,6 +233,15 @@ impl<S: Store> Tiles<'_, S> {
         }
         let (own, known) = (self.root_at(size)?, known.root());
         if own == known { Ok(()) } else { Err(DurableError::Contradicted { size, own, known }) }
+    }
+
+    /// Whether an anchor proves a leaf of this tree.
+    pub(super) fn check_anchor(&self, anchor: &Anchor) -> Result<(), DurableError> {
+        let known = anchor.claimed_checkpoint();
+        self.check_known(known)?;
+        let (index, size, root) = (anchor.index(), known.size(), known.root());
+        verify_inclusion(&self.leaf(index)?, index, size, anchor.path(), &root)
+            .map_err(|cause| AnchorError::from(cause).into())
     }
 
     pub(super) fn check_size(&self, requested: u64) -> Result<(), DurableError> {

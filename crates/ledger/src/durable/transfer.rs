@@ -30,7 +30,8 @@ impl<S: Store> DurableLedger<S> {
         &self,
         mut write: impl FnMut(&str, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        for height in (self.base().height.get() + 1..=self.size()).map(Height::new) {
+        for index in self.base().height.get()..self.size() {
+            let height = Height::new(index + 1);
             let block = self.block(height)?;
             let path = export::block_path(height).map_err(DurableError::from)?;
             write(&path, &export::encode_block(&block).map_err(DurableError::from)?)?;

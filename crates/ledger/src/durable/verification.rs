@@ -5,6 +5,7 @@ use federation_proto::codec::Canonical as _;
 
 use super::error::{Damage, DurableError};
 use super::{DurableLedger, height_key, read_block};
+use crate::block::check_certificate;
 use crate::chain::Head;
 use crate::merkle::LogHash;
 use crate::merkle::frontier::Frontier;
@@ -30,7 +31,7 @@ pub struct Verified {
 
 impl<S: Store> DurableLedger<S> {
     /// Reads and checks every row: each block's form, order, batch and place in the tree, every tile, certificate,
-    /// anchor, blob and reference, and whatever the store can check about itself. What the certificates prove is
+    /// anchor, blob, reference and row of the attic, and whatever the store can check about itself. What the certificates prove is
     /// for the consensus crate to say.
     ///
     /// # Errors
@@ -42,8 +43,11 @@ impl<S: Store> DurableLedger<S> {
         self.verify_certificates(&mut found)?;
         self.verify_blobs(&mut found)?;
         for anchor in self.anchors()? {
-            self.tiles().check_known(anchor.claimed_checkpoint())?;
+            self.tiles().check_anchor(&anchor)?;
             found.anchors += 1;
+        }
+        for table in [Table::Meta, Table::Attic] {
+            self.each_key(table, |key| self.rows.get(table, key).map(drop))?;
         }
         Ok(found)
     }
@@ -88,10 +92,12 @@ impl<S: Store> DurableLedger<S> {
 
     fn verify_certificates(&self, found: &mut Verified) -> Result<(), DurableError> {
         self.each_key(Table::Certificates, |key| {
+            let damaged =
+                |cause| DurableError::of_row(Table::Certificates, key, Damage::Form(cause));
             let certificate = self.rows.get(Table::Certificates, key)?.unwrap_or_default();
-            crate::block::check_certificate(&certificate).map_err(|cause| {
-                DurableError::of_row(Table::Certificates, key, Damage::Form(cause.to_string()))
-            })?;
+            check_certificate(&certificate).map_err(|cause| damaged(cause.to_string()))?;
+            let height = <[u8; 8]>::try_from(key).map_or(0, u64::from_be_bytes);
+            self.check_held(Height::new(height)).map_err(|cause| damaged(cause.to_string()))?;
             found.certificates += 1;
             Ok(())
         })

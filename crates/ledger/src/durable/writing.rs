@@ -23,11 +23,11 @@ impl<S: Store> DurableLedger<S> {
         block.check().map_err(AppendError::from)?;
         let header = &block.header;
         let key = height_key(header.height);
+        self.tree.append(LogHash::of_leaf(&header.to_canonical()), &mut self.rows)?;
         if let Some(certificate) = &block.checkpoint_certificate {
             self.rows.put(Table::Certificates, &key, certificate);
         }
         self.rows.put(Table::Blocks, &key, &block_row(block));
-        self.tree.append(LogHash::of_leaf(&header.to_canonical()), &mut self.rows)?;
         self.head = Head::after(header);
         Ok(self.head.id)
     }
@@ -58,9 +58,10 @@ impl<S: Store> DurableLedger<S> {
     /// here.
     ///
     /// # Errors
-    /// [`DurableError::Contradicted`] when it is of another history, or that the store fails.
+    /// [`DurableError::Contradicted`] when it is of another history, [`DurableError::Anchor`] when its path proves
+    /// nothing there, or that the store fails.
     pub fn keep_anchor(&mut self, anchor: &Anchor) -> Result<(), DurableError> {
-        self.tiles().check_known(anchor.claimed_checkpoint())?;
+        self.tiles().check_anchor(anchor)?;
         let height = Height::new(anchor.index().saturating_add(1));
         self.check_held(height)?;
         let bytes = anchor.to_text();
@@ -103,12 +104,14 @@ impl<S: Store> DurableLedger<S> {
     /// Forgets what is staged.
     ///
     /// # Errors
-    /// [`DurableError::Corrupt`], or that the store fails.
+    /// [`DurableError::Corrupt`], or that the store fails. The ledger is poisoned then.
     pub fn abandon(&mut self) -> Result<(), DurableError> {
         self.rows.abandon();
         if self.head != self.durable {
             let size = self.durable.height.get();
-            self.tree = StoredTree::load(self.tree.base().clone(), size, &self.rows)?;
+            let tree = StoredTree::load(self.tree.base().clone(), size, &self.rows);
+            // The rows of the staged blocks are gone: a head above them must never be committed.
+            self.tree = tree.inspect_err(|_| self.rows.poison())?;
             self.head = self.durable;
         }
         Ok(())

@@ -75,6 +75,11 @@ impl<B: StorageBackend> CheckedPages<B> {
 impl<B: StorageBackend> StorageBackend for CheckedPages<B> {
     fn len(&self) -> io::Result<u64> {
         let raw = self.medium.len()?;
+        if 0 < raw && raw < STRIDE {
+            // redb would take it for empty, and make a new database of it.
+            let message = format!("{raw} bytes are less than a page");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
         // A length that is cut within a page is seen as too short for it, and redb refuses.
         Ok(raw / STRIDE * DATA)
     }

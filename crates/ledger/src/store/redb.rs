@@ -35,7 +35,9 @@ impl RedbStore {
     /// # Errors
     /// [`StoreError::Exists`], or that the system refuses.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
-        Self::with_backend(file(path, options().write(true).create_new(true))?)
+        let file = file(path, options().write(true).create_new(true))?;
+        sync_folder(path)?;
+        Self::with_backend(file)
     }
 
     /// Opens a file for one writer.
@@ -174,6 +176,15 @@ fn file(path: &Path, options: &mut OpenOptions) -> Result<FileBackend, StoreErro
     let file = options.open(path)?;
     locked(file.try_lock())?;
     FileBackend::new(file).map_err(from_database)
+}
+
+/// A file that was synced is there after a loss of power only if its name is.
+fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    if cfg!(unix) {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        options().open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// redb takes an empty file for a new one. Here a file is made by `create` only, and one that has lost its content
