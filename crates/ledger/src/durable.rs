@@ -56,6 +56,7 @@ pub use record_log::{MAX_RECORD_BYTES, RecordLog};
 pub use recovery::Restored;
 pub use transfer::Imported;
 pub use verification::Verified;
+pub use writing::MAX_BOOKMARK_BYTES;
 
 use crate::block::{BlockFile, BlockHeader};
 use crate::chain::{Head, log_index};
@@ -156,7 +157,8 @@ impl<S: Store> DurableLedger<S> {
     /// # Errors
     /// [`DurableError::NoLedger`], [`DurableError::OtherLedger`], [`DurableError::OldFormat`],
     /// [`DurableError::NewerFormat`], [`DurableError::Corrupt`], [`DurableError::RolledBack`],
-    /// [`DurableError::Contradicted`], or that the store fails.
+    /// [`DurableError::Contradicted`], [`DurableError::NotHeld`] for a checkpoint before the anchor that the ledger
+    /// began with, or that the store fails.
     pub fn open(
         store: S,
         ledger_id: FederationId,
@@ -180,8 +182,12 @@ impl<S: Store> DurableLedger<S> {
     pub fn open_any(store: S) -> Result<Self, DurableError> {
         let rows = Rows::new(store);
         format::check(&rows)?;
-        let missing = || DurableError::of_row(Table::Meta, HEAD, Damage::Missing);
-        let bytes = rows.get(Table::Meta, HEAD)?.ok_or_else(missing)?;
+        let Some(bytes) = rows.get(Table::Meta, HEAD)? else {
+            // A log of records has a head of its own.
+            let records = rows.get(Table::Meta, record_log::HEAD)?.is_some();
+            let missing = DurableError::of_row(Table::Meta, HEAD, Damage::Missing);
+            return Err(if records { DurableError::NoLedger } else { missing });
+        };
         let malformed =
             |cause: String| DurableError::of_row(Table::Meta, HEAD, Damage::Form(cause));
         let record =

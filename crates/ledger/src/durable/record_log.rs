@@ -21,7 +21,7 @@ use crate::note::Note;
 use crate::store::{MAX_VALUE_BYTES, Store, StoreError, Table};
 
 /// Key of the head in [`Table::Meta`]; a ledger of blocks has another one, so neither opens the other.
-const HEAD: &[u8] = b"records";
+pub(super) const HEAD: &[u8] = b"records";
 
 /// Longest record in bytes.
 pub const MAX_RECORD_BYTES: usize = MAX_VALUE_BYTES - 64;

@@ -10,7 +10,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use federation_proto::Height;
 
@@ -43,9 +43,9 @@ pub(super) struct StoredTree {
     size: u64,
     base: Frontier,
     /// The unfinished tile of each level; it may have no entry yet.
-    edge: Vec<Rc<Tile>>,
+    edge: Vec<Arc<Tile>>,
     /// Full tiles that have been read and believed.
-    cache: RefCell<BTreeMap<(u32, u64), Rc<Tile>>>,
+    cache: RefCell<BTreeMap<(u32, u64), Arc<Tile>>>,
 }
 
 impl StoredTree {
@@ -64,7 +64,7 @@ impl StoredTree {
             for _ in 0..entries % WIDTH {
                 tile.append_hash(LogHash::from_bytes([0; 32]));
             }
-            tree.edge.push(Rc::new(tile));
+            tree.edge.push(Arc::new(tile));
         }
         tree
     }
@@ -87,7 +87,7 @@ impl StoredTree {
             } else {
                 read_tile(rows, level, entries / WIDTH, width, size)?
             };
-            tree.edge.push(Rc::new(tile));
+            tree.edge.push(Arc::new(tile));
         }
         Ok(tree)
     }
@@ -112,10 +112,10 @@ impl StoredTree {
         for level in 0.. {
             let number = entries(self.size, level).saturating_sub(1) / WIDTH;
             if self.edge.len() == level as usize {
-                self.edge.push(Rc::new(Tile::new()));
+                self.edge.push(Arc::new(Tile::new()));
             }
             let Some(tile) = self.edge.get_mut(level as usize) else { break };
-            Rc::make_mut(tile).append_hash(entry);
+            Arc::make_mut(tile).append_hash(entry);
             if tile.size() < WIDTH {
                 break;
             }
@@ -180,7 +180,7 @@ impl StoredTree {
         Ok(LogHash::of_node(&left, &right))
     }
 
-    fn keep(&self, level: u32, number: u64, tile: Rc<Tile>) {
+    fn keep(&self, level: u32, number: u64, tile: Arc<Tile>) {
         let mut cache = self.cache.borrow_mut();
         if cache.len() >= CACHED {
             // Reads go along the log, so all of them are old at about the same time.
@@ -198,12 +198,12 @@ pub(super) struct Tiles<'a, S> {
 
 impl<S: Store> Tiles<'_, S> {
     /// A tile, believed.
-    fn tile(&self, level: u32, number: u64) -> Result<Rc<Tile>, DurableError> {
+    fn tile(&self, level: u32, number: u64) -> Result<Arc<Tile>, DurableError> {
         if number == entries(self.tree.size, level) / WIDTH {
             return Ok(self.tree.edge.get(level as usize).cloned().unwrap_or_default());
         }
         if let Some(tile) = self.tree.cache.borrow().get(&(level, number)) {
-            return Ok(Rc::clone(tile));
+            return Ok(Arc::clone(tile));
         }
         let tile = read_tile(self.rows, level, number, WIDTH, self.tree.size)?;
         let found = self.tree.root_of(&tile, level, number)?;
@@ -214,8 +214,8 @@ impl<S: Store> Tiles<'_, S> {
             let place = place(level, number, self.tree.size);
             return Err(DurableError::Corrupt { place, damage: Damage::Hash { expected, found } });
         }
-        let tile = Rc::new(tile);
-        self.tree.keep(level, number, Rc::clone(&tile));
+        let tile = Arc::new(tile);
+        self.tree.keep(level, number, Arc::clone(&tile));
         Ok(tile)
     }
 
@@ -268,7 +268,7 @@ impl<S: Store> Tiles<'_, S> {
                     tile.append_hash(whole.subtree(0, entry)?);
                 }
             }
-            cut.edge.push(Rc::new(tile));
+            cut.edge.push(Arc::new(tile));
         }
         Ok(cut)
     }

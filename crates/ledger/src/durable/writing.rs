@@ -10,7 +10,10 @@ use crate::anchor::Anchor;
 use crate::block::{BlockFile, check_certificate};
 use crate::chain::{AppendError, Head};
 use crate::merkle::LogHash;
-use crate::store::{Store, Table};
+use crate::store::{Store, StoreError, Table};
+
+/// Longest bookmark in bytes.
+pub const MAX_BOOKMARK_BYTES: usize = 4 << 10;
 
 impl<S: Store> DurableLedger<S> {
     /// Stages a block that consensus has committed.
@@ -73,9 +76,13 @@ impl<S: Store> DurableLedger<S> {
     /// blocks, such as the mark of the safety log.
     ///
     /// # Errors
-    /// The ledger is poisoned.
+    /// [`StoreError::TooLarge`] beyond [`MAX_BOOKMARK_BYTES`], or that the ledger is poisoned.
     pub fn set_bookmark(&mut self, bookmark: &[u8]) -> Result<(), DurableError> {
         self.rows.check_alive()?;
+        let (length, limit) = (bookmark.len(), MAX_BOOKMARK_BYTES);
+        if length > limit {
+            return Err(StoreError::TooLarge { length, limit }.into());
+        }
         self.rows.put(Table::Meta, BOOKMARK, bookmark);
         Ok(())
     }

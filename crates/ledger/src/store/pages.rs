@@ -29,13 +29,13 @@ const CONTEXT: &str = "prism1 2026-11-24 store-page";
 
 /// A storage whose pages are checked when they are read.
 #[derive(Debug)]
-pub struct CheckedPages<B> {
+pub(super) struct CheckedPages<B> {
     medium: B,
 }
 
 impl<B: StorageBackend> CheckedPages<B> {
     /// Over a medium that is empty or was written by another value of this type.
-    pub fn new(medium: B) -> Self {
+    pub(super) fn new(medium: B) -> Self {
         Self { medium }
     }
 

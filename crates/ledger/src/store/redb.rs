@@ -3,6 +3,7 @@
 //! Every commit is synced, in two phases, with *quick repair*: redb writes its allocator state along, so a file
 //! that a crash left behind opens in milliseconds instead of being walked from end to end.
 
+use std::cell::Cell;
 use std::fs::{OpenOptions, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,7 +27,8 @@ const CACHE_BYTES: usize = 64 << 20;
 pub struct RedbStore {
     database: Database,
     read_only: bool,
-    poisoned: bool,
+    /// Reads go through a shared reference, hence the cell.
+    poisoned: Cell<bool>,
 }
 
 impl RedbStore {
@@ -71,7 +73,7 @@ impl RedbStore {
         let medium = CheckedPages::new(medium);
         let open = || Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(medium);
         let database = guarded(|| open().map_err(from_database))?;
-        Ok(Self { database, read_only: false, poisoned: false })
+        Ok(Self { database, read_only: false, poisoned: Cell::new(false) })
     }
 
     fn write(&self, changes: &Changes) -> Result<(), StoreError> {
@@ -98,10 +100,14 @@ impl RedbStore {
         &self,
         work: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        if self.poisoned {
+        if self.poisoned.get() {
             return Err(StoreError::Poisoned);
         }
-        guarded(|| work(&self.database.begin_read().map_err(from_transaction)?))
+        let read = catch(|| work(&self.database.begin_read().map_err(from_transaction)?));
+        read.unwrap_or_else(|panic| {
+            self.poisoned.set(true);
+            Err(panic)
+        })
     }
 }
 
@@ -124,7 +130,7 @@ impl Store for RedbStore {
     }
 
     fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
-        if self.poisoned {
+        if self.poisoned.get() {
             return Err(StoreError::Poisoned);
         }
         if self.read_only {
@@ -132,16 +138,16 @@ impl Store for RedbStore {
         }
         changes.check()?;
         let done = guarded(|| self.write(changes));
-        self.poisoned = done.is_err();
+        self.poisoned.set(done.is_err());
         done
     }
 
     fn check(&mut self) -> Result<(), StoreError> {
-        if self.poisoned {
+        if self.poisoned.get() {
             return Err(StoreError::Poisoned);
         }
         let sound = guarded(|| self.database.check_integrity().map_err(from_database));
-        self.poisoned = sound != Ok(true);
+        self.poisoned.set(sound != Ok(true));
         let damaged =
             || StoreError::Damaged { detail: "its pages contradict each other".to_owned() };
         if sound? { Ok(()) } else { Err(damaged()) }
@@ -166,9 +172,14 @@ const fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'s
 /// redb asserts what no file of its own making can break. A medium can break it: then that is an error like any
 /// other, and the store is not used again.
 fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+    catch(work).unwrap_or_else(Err)
+}
+
+/// What the work gives, or what to say when it panicked.
+fn catch<T>(work: impl FnOnce() -> T) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
         let detail = "the database met a page that it never writes".to_owned();
-        Err(StoreError::Damaged { detail })
+        StoreError::Damaged { detail }
     })
 }
 

@@ -105,13 +105,18 @@ fn a_log_as_long_as_there_can_be_takes_no_more() {
 fn a_head_of_giant_numbers_is_no_reason_to_panic() {
     let main = chain(3);
     let store = tiles_of_zeros(&stored(&main, 3).close());
-    let giant = with_head(&store, |row| {
-        row.head.height = Height::new(u64::MAX);
-        row.base = row.head;
-        row.base_nodes = vec![LogHash::from_bytes([0; 32]); 64];
-        let frontier = Frontier::from_nodes(u64::MAX, row.base_nodes.clone());
-        row.root = frontier.unwrap().root();
-    });
+    let giant = |size: u64| {
+        with_head(&store, |row| {
+            row.head.height = Height::new(size);
+            row.base = row.head;
+            row.base_nodes = vec![LogHash::from_bytes([0; 32]); size.count_ones() as usize];
+            let frontier = Frontier::from_nodes(size, row.base_nodes.clone());
+            row.root = frontier.map_or(LogHash::EMPTY_ROOT, |frontier| frontier.root());
+        })
+    };
+    let refused = DurableLedger::open(giant(u64::MAX), ledger_id(), None).map(drop);
+    assert!(matches!(refused, Err(DurableError::Corrupt { .. })), "{refused:?}");
+    let giant = giant(1 << 63);
     let mut ledger = DurableLedger::open(giant, ledger_id(), None).unwrap();
     ledger.export(|_, _| Ok::<_, DurableError>(())).unwrap();
     ledger.verify().unwrap();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use federation_proto::{FederatedEpoch, Height};
+use ledger::BlockFile;
 use ledger::chain::AppendError;
 use ledger::durable::{DurableError, DurableLedger, Holder, Imported};
 use ledger::export::{ExportError, encode_block};
@@ -90,11 +91,38 @@ fn what_is_no_export_is_refused_by_name() {
     ));
     let mut gap = files.clone();
     gap.remove(named);
-    let refused = empty().import(gap, HOLDER);
-    assert!(
-        matches!(refused, Err(DurableError::Append(AppendError::Height { .. }))),
-        "{refused:?}"
-    );
+    let mut ledger = empty();
+    let refused = ledger.import(gap, HOLDER);
+    let Err(DurableError::Append(AppendError::Height { .. })) = refused else {
+        panic!("{refused:?}");
+    };
+    // What came before it is not left staged.
+    assert_eq!((ledger.size(), ledger.durable_head().height), (0, Height::ZERO));
+}
+
+#[test]
+fn an_import_brings_the_certificates_that_held_blocks_lack() {
+    let files = exported(&source(20));
+    let mut ledger = empty();
+    for block in chain(20).blocks() {
+        let checkpoint_certificate = None;
+        ledger.append(&BlockFile { checkpoint_certificate, ..block.clone() }).unwrap();
+    }
+    ledger.commit().unwrap();
+    assert_eq!(ledger.verify().unwrap().certificates, 0);
+    assert_eq!(ledger.import(files.clone(), HOLDER), Ok(Imported { blocks: 0, blobs: 2 }));
+    assert_eq!(exported(&ledger), files);
+}
+
+#[test]
+fn a_ledger_that_began_at_an_anchor_takes_what_comes_after_it() {
+    let files = exported(&source(20));
+    let chain = chain(20);
+    let header = chain.block(Height::new(7)).unwrap().header;
+    let frontier = chain.history().frontier_at(7).unwrap();
+    let mut ledger = DurableLedger::create_at(MemoryStore::new(), &header, frontier).unwrap();
+    assert_eq!(ledger.import(files, HOLDER), Ok(Imported { blocks: 13, blobs: 2 }));
+    assert_eq!(ledger.root(), Ok(chain.history().root()));
 }
 
 #[test]
