@@ -1,7 +1,7 @@
 //! The audit against a small real run: it must pass untouched, and every attack must fail its own check.
 
 mod attacks;
-mod fixture;
+pub(super) mod fixture;
 mod forgeries;
 mod liars;
 mod unsettled;
