@@ -483,7 +483,12 @@ impl<S: Store> DurableLedger<S> {
         self.tree.over(&self.rows)
     }
 
-    fn check_known(&self, known: &Checkpoint) -> Result<(), DurableError> {
+    /// Whether the ledger has at least a checkpoint that is known of it, and the same history up to there.
+    ///
+    /// # Errors
+    /// [`DurableError::RolledBack`], [`DurableError::Contradicted`], [`DurableError::NotHeld`],
+    /// [`DurableError::Corrupt`], or that the store fails.
+    pub fn check_known(&self, known: &Checkpoint) -> Result<(), DurableError> {
         let (size, known_root) = (known.size(), known.root());
         if size > self.size() {
             return Err(DurableError::RolledBack { known: size, found: self.size() });

@@ -19,7 +19,7 @@ use redb::StorageBackend;
 const DATA: u64 = 4096;
 
 /// Bytes of a page as it lies on the medium.
-const STRIDE: u64 = DATA + 512;
+pub(super) const STRIDE: u64 = DATA + 512;
 
 /// Bytes of a checksum.
 const SUM: usize = 16;

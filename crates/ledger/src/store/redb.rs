@@ -15,7 +15,7 @@ use redb::{
 };
 
 use super::overlay::Overlay;
-use super::pages::CheckedPages;
+use super::pages::{CheckedPages, STRIDE};
 use super::{Changes, Store, StoreError, Table};
 
 /// Bytes that redb may keep of pages read and written.
@@ -44,7 +44,7 @@ impl RedbStore {
     /// [`StoreError::Missing`], [`StoreError::InUse`], [`StoreError::Damaged`], or that the system refuses.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let file = file(path, options().write(true))?;
-        check_not_empty(&file)?;
+        check_has_page(&file)?;
         Self::with_backend(file)
     }
 
@@ -57,7 +57,7 @@ impl RedbStore {
         let file = options().open(path)?;
         locked(file.try_lock_shared())?;
         let file = FileBackend::new(file).map_err(from_database)?;
-        check_not_empty(&file)?;
+        check_has_page(&file)?;
         Ok(Self { read_only: true, ..Self::with_backend(Overlay::new(file)?)? })
     }
 
@@ -176,11 +176,13 @@ fn file(path: &Path, options: &mut OpenOptions) -> Result<FileBackend, StoreErro
     FileBackend::new(file).map_err(from_database)
 }
 
-/// redb takes an empty file for a new one. Here a file is made by `create` only, and one that has lost its content
-/// is no ledger without blocks.
-fn check_not_empty(file: &FileBackend) -> Result<(), StoreError> {
-    if file.len()? == 0 {
-        return Err(StoreError::Damaged { detail: "the file is empty".to_owned() });
+/// redb takes a file without a page for a new one, and writes it. Here a file is made by `create` only: one that has
+/// lost its content is no ledger without blocks, and a short file of another kind is somebody's.
+fn check_has_page(file: &FileBackend) -> Result<(), StoreError> {
+    let length = file.len()?;
+    if length < STRIDE {
+        let detail = format!("{length} bytes are too few for a store");
+        return Err(StoreError::Damaged { detail });
     }
     Ok(())
 }
