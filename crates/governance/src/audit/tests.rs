@@ -1,9 +1,10 @@
 //! The audit against a small real run: it must pass untouched, and every attack must fail its own check.
 
 mod attacks;
-pub(super) mod fixture;
+mod fixture;
 mod forgeries;
 mod liars;
+mod log_keys;
 mod unsettled;
 
 use super::*;
