@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn people_read_lines_and_tables_that_fit() {
-        for width in [32, 100] {
+        for width in [44, 100] {
             let text = facts().to_text(Some("trust"), width);
             let begin = "trust\nstate root    a\\u{1b}[2J\nsigners       one\n              two\n";
             assert!(text.starts_with(begin), "{text}");

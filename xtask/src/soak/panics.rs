@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_panic_comes_back_and_a_caught_one_does_not() {
-        let said = caught(|| panic!("first\nsecond")).map(|()| ()).expect_err("a panic");
+        let said = caught::<()>(|| panic!("first\nsecond")).expect_err("a panic");
         assert!(said.contains("panics.rs") && said.contains("first\nsecond"), "{said}");
         let caught_below = caught(|| catch_unwind(|| panic!("below")).is_err());
         assert_eq!(caught_below, Ok(true));
