@@ -274,6 +274,15 @@ impl<S: Store> DurableLedger<S> {
         self.tree.over(&self.rows)
     }
 
+    /// Whether the ledger has at least a checkpoint that is known of it, and the same history up to there.
+    ///
+    /// # Errors
+    /// [`DurableError::RolledBack`], [`DurableError::Contradicted`], [`DurableError::NotHeld`],
+    /// [`DurableError::Corrupt`], or that the store fails.
+    pub fn check_known(&self, known: &Checkpoint) -> Result<(), DurableError> {
+        self.tiles().check_known(known)
+    }
+
     fn check_held(&self, height: Height) -> Result<(), DurableError> {
         let (base, head) = (self.base.height.get(), self.head.height);
         if height == Height::ZERO || height > head {

@@ -105,23 +105,13 @@ fn a_log_as_long_as_there_can_be_takes_no_more() {
 fn a_head_of_giant_numbers_is_no_reason_to_panic() {
     let main = chain(3);
     let store = tiles_of_zeros(&stored(&main, 3).close());
-    let giant = |size: u64| {
-        with_head(&store, |row| {
-            row.head.height = Height::new(size);
-            row.base = row.head;
-            row.base_nodes = vec![LogHash::from_bytes([0; 32]); size.count_ones() as usize];
-            let frontier = Frontier::from_nodes(size, row.base_nodes.clone());
-            row.root = frontier.map_or(LogHash::EMPTY_ROOT, |frontier| frontier.root());
-        })
-    };
-    let refused = DurableLedger::open(giant(u64::MAX), ledger_id(), None).map(drop);
+    let giant = with_head(&store, |row| {
+        row.head.height = Height::new(u64::MAX);
+        row.base = row.head;
+        row.base_nodes = vec![LogHash::from_bytes([0; 32]); 64];
+    });
+    let refused = DurableLedger::open(giant, ledger_id(), None).map(drop);
     assert!(matches!(refused, Err(DurableError::Corrupt { .. })), "{refused:?}");
-    let giant = giant(1 << 63);
-    let mut ledger = DurableLedger::open(giant, ledger_id(), None).unwrap();
-    ledger.export(|_, _| Ok::<_, DurableError>(())).unwrap();
-    ledger.verify().unwrap();
-    assert!(ledger.append(main.block(Height::new(1)).unwrap()).is_err());
-    assert!(ledger.block(Height::new(u64::MAX)).is_err());
 
     let main = chain(9);
     let store = with_head(&stored(&main, 9).close(), |row| row.restorations = u64::MAX);

@@ -105,6 +105,15 @@ fn a_wrong_path_is_refused_by_name_and_nothing_is_made() {
     assert_eq!(RedbStore::create(&path).map(drop), Err(StoreError::Exists));
     let empty = RedbStore::open(&path).map(drop);
     assert!(matches!(empty, Err(StoreError::Damaged { .. })), "{empty:?}");
+    // redb would take a file shorter than its header for a new one, and write it.
+    for length in [1, 511, 4095, 4607] {
+        fs::write(&path, vec![b'x'; length]).unwrap();
+        let opened = [RedbStore::open(&path), RedbStore::open_read_only(&path)];
+        for opened in opened.map(|opened| opened.map(drop)) {
+            assert!(matches!(opened, Err(StoreError::Damaged { .. })), "{length}: {opened:?}");
+        }
+        assert_eq!(fs::read(&path).unwrap(), vec![b'x'; length]);
+    }
     fs::write(&path, vec![b'x'; 100_000]).unwrap();
     for opened in [RedbStore::open(&path), RedbStore::open_read_only(&path)] {
         assert!(matches!(opened, Err(StoreError::Damaged { .. })), "{opened:?}");
