@@ -3,11 +3,16 @@
 //! Every value is stored behind 16 bytes of BLAKE3 over table, key and value, so a row that was changed, or moved
 //! to another place, is found when it is read, whatever the store below notices.
 
+use std::sync::LazyLock;
+
 use super::error::{Damage, DurableError};
 use crate::store::{Changes, Store, StoreError, Table};
 
 /// BLAKE3 `derive_key` context of a seal.
 const CONTEXT: &str = "prism1 2026-11-24 store-row";
+
+/// Where every seal begins: with the context hashed.
+static BEGUN: LazyLock<blake3::Hasher> = LazyLock::new(|| blake3::Hasher::new_derive_key(CONTEXT));
 
 /// Bytes of a seal.
 const SEAL: usize = 16;
@@ -135,7 +140,7 @@ fn open(table: Table, key: &[u8], mut sealed: Vec<u8>) -> Result<Vec<u8>, Durabl
 }
 
 fn seal(table: Table, key: &[u8], value: &[u8]) -> [u8; SEAL] {
-    let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
+    let mut hasher = BEGUN.clone();
     // Keys are at most 64 bytes long, so one byte of length separates key and value.
     let length = u8::try_from(key.len()).unwrap_or(u8::MAX);
     hasher.update(&[table as u8, length]).update(key).update(value);

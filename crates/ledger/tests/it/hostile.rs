@@ -5,7 +5,6 @@ use federation_proto::{FederatedEpoch, FederationId, Height};
 use ledger::chain::Head;
 use ledger::durable::{DurableError, DurableLedger, Place, RecordLog};
 use ledger::merkle::LogHash;
-use ledger::merkle::frontier::Frontier;
 use ledger::merkle::subtrees::{self, Subtrees};
 use ledger::store::memory::MemoryStore;
 use ledger::store::{Changes, Store as _, Table};
