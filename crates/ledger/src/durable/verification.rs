@@ -1,5 +1,7 @@
 //! Reading everything: what opening takes on trust from the hash tree, looked at row by row.
 
+use federation_proto::Height;
+
 use super::error::{Damage, DurableError};
 use super::{DurableLedger, height_key, read_block};
 use crate::block::check_certificate;
