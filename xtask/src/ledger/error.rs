@@ -46,16 +46,6 @@ pub(crate) enum LedgerError {
         /// What is wrong with it.
         cause: DurableError,
     },
-    /// A store is damaged where a block is.
-    #[error("{path}: block {height}: {cause}")]
-    Block {
-        /// The store.
-        path: String,
-        /// The block.
-        height: Height,
-        /// What is wrong with it.
-        cause: DurableError,
-    },
     /// An anchor or proof is none, or is not accepted.
     #[error("{path}: {cause}")]
     Anchor {
@@ -229,7 +219,7 @@ impl LedgerError {
             | Self::WitnessState { .. }
             | Self::OtherSidecar { .. }
             | Self::Unsuitable { .. } => USAGE,
-            Self::Durable { cause, .. } | Self::Block { cause, .. } => exit_code_of_durable(cause),
+            Self::Durable { cause, .. } => exit_code_of_durable(cause),
             Self::Create { cause, .. } if cause.kind() == io::ErrorKind::AlreadyExists => USAGE,
             _ => FAILED,
         }

@@ -63,30 +63,14 @@ impl Run {
         };
         let mut ledger = DurableLedger::create(MemoryStore::new(), ledger_id)
             .map_err(|cause| of(export::BLOCKS, cause))?;
-        for (name, bytes) in &self.files {
-            check_form(name, bytes).map_err(|cause| of(name, cause))?;
-        }
         // Nobody retains anything in memory, so any holder will do.
         let taken = ledger.import(self.files, Holder::Epoch(FederatedEpoch::ZERO));
-        taken.map_err(|cause| {
-            // Blocks are taken in order, so the one that does not follow comes after the head.
-            let next = export::block_path(ledger.head().height.next());
-            of(&next.unwrap_or_default(), cause)
+        taken.map_err(|cause| match cause {
+            DurableError::File { path, cause } => of(&path, *cause),
+            other => of(export::BLOCKS, other),
         })?;
         Ok(ledger)
     }
-}
-
-/// An import names heights and digests, and says of no file that it is malformed.
-fn check_form(name: &str, bytes: &[u8]) -> Result<(), DurableError> {
-    if let Some(height) = export::parse_block_path(name) {
-        export::decode_block(height, bytes)?;
-    } else if let Some(digest) = export::parse_blob_path(name) {
-        export::check_blob(&digest, bytes)?;
-    } else {
-        return Err(export::ExportError::Name { found: name.chars().take(80).collect() }.into());
-    }
-    Ok(())
 }
 
 /// Whether it may hide a part of the ledger, or adds to it.

@@ -93,14 +93,9 @@ impl Source {
         self.anchors.iter().max_by_key(|(_, anchor)| anchor.claimed_checkpoint().size())
     }
 
-    /// A block. A store knows which of its pages is damaged, here it is known what was to be read from it.
+    /// A block.
     pub(super) fn block(&self, height: Height) -> Result<BlockFile, LedgerError> {
-        self.ledger.block(height).map_err(|cause| match cause {
-            DurableError::Store(_) => {
-                LedgerError::Block { path: self.place.clone(), height, cause }
-            }
-            other => self.failed(other),
-        })
+        self.ledger.block(height).map_err(|cause| self.failed(cause))
     }
 
     /// The first block that cannot be read.

@@ -80,7 +80,7 @@ fn files_that_are_no_stores_are_refused() {
     desk.ledger(&["show", "--store", "store"]).expect_error(2, &["store: there is no store"]);
     desk.ledger(&["migrate", "--store", "store"]).expect_error(2, &["store: there is no store"]);
     fs::write(desk.path("empty"), "").expect("writable");
-    desk.ledger(&["show", "--store", "empty"]).expect_error(1, &["empty: ", "0 bytes are too few"]);
+    desk.ledger(&["show", "--store", "empty"]).expect_error(1, &["empty: ", "the file is empty"]);
     desk.ledger(&["import", "--store", "empty"]).expect_error(1, &["empty: "]);
     assert_eq!(fs::metadata(desk.path("empty")).expect("there").len(), 0);
     for command in ["show", "import", "verify", "migrate"] {
@@ -102,7 +102,7 @@ fn every_damaged_byte_of_a_store_is_found_and_its_block_named() {
     flip(&store, at);
     for command in [&["verify"][..], &["show", "--block", "12"], &["prove", "--block", "12"]] {
         desk.ledger(&[command, &["--store", "store"]].concat())
-            .expect_error(1, &["store: block ", "damaged"]);
+            .expect_error(1, &["store: corrupt: block ", "damaged"]);
     }
     let failed = desk.ledger(&["export", "--store", "store", "--out", "flat"]).expect_code(1);
     assert!(failed.stderr().contains("damaged"), "{}", failed.stderr());

@@ -119,6 +119,14 @@ pub enum DurableError {
         /// Height of the block.
         height: Height,
     },
+    /// A file of an import is refused.
+    #[error("{path}: {cause}")]
+    File {
+        /// Its name in the export.
+        path: String,
+        /// Why.
+        cause: Box<DurableError>,
+    },
     /// A file is no part of a canonical export, or a block cannot be one.
     #[error(transparent)]
     Export(#[from] ExportError),

@@ -50,9 +50,9 @@ impl<S: Store> DurableLedger<S> {
     /// them.
     ///
     /// # Errors
-    /// [`DurableError::Export`] for a file that is none, [`DurableError::Append`] for a block that does not follow,
-    /// [`DurableError::OtherBlock`], or that the store fails. Whole groups before that are durable, and nothing is
-    /// staged.
+    /// [`DurableError::File`], which names the file and says why: [`DurableError::Export`] for one that is none,
+    /// [`DurableError::Append`] for a block that does not follow, [`DurableError::OtherBlock`]; or that the store
+    /// fails. Whole groups before that are durable, and nothing is staged.
     pub fn import(
         &mut self,
         files: impl IntoIterator<Item = (String, Vec<u8>)>,
@@ -62,7 +62,9 @@ impl<S: Store> DurableLedger<S> {
         let files: BTreeMap<String, Vec<u8>> = files.into_iter().collect();
         let mut taken = Imported::default();
         let done = (1_u64..).zip(&files).try_for_each(|(number, (path, bytes))| {
-            self.import_file(path, bytes, holder, &mut taken)?;
+            self.import_file(path, bytes, holder, &mut taken).map_err(|cause| {
+                DurableError::File { path: path.chars().take(80).collect(), cause: Box::new(cause) }
+            })?;
             if number.is_multiple_of(GROUP) { self.commit().map(drop) } else { Ok(()) }
         });
         match done {
