@@ -25,7 +25,7 @@ const CACHE_BYTES: usize = 64 << 20;
 /// A ledger's rows in a redb file.
 #[derive(Debug)]
 pub struct RedbStore {
-    database: Database,
+    database: Closing,
     read_only: bool,
     /// Reads go through a shared reference, hence the cell.
     poisoned: Cell<bool>,
@@ -72,12 +72,12 @@ impl RedbStore {
     pub fn with_backend(medium: impl StorageBackend) -> Result<Self, StoreError> {
         let medium = CheckedPages::new(medium);
         let open = || Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(medium);
-        let database = guarded(|| open().map_err(from_database))?;
+        let database = Closing(Some(guarded(|| open().map_err(from_database))?));
         Ok(Self { database, read_only: false, poisoned: Cell::new(false) })
     }
 
     fn write(&self, changes: &Changes) -> Result<(), StoreError> {
-        let mut transaction = self.database.begin_write().map_err(from_transaction)?;
+        let mut transaction = self.database.get()?.begin_write().map_err(from_transaction)?;
         transaction.set_quick_repair(true);
         for table in Table::ALL {
             let mut rows = changes.range(table, &[]).peekable();
@@ -103,7 +103,7 @@ impl RedbStore {
         if self.poisoned.get() {
             return Err(StoreError::Poisoned);
         }
-        let read = catch(|| work(&self.database.begin_read().map_err(from_transaction)?));
+        let read = catch(|| work(&self.database.get()?.begin_read().map_err(from_transaction)?));
         read.unwrap_or_else(|panic| {
             self.poisoned.set(true);
             Err(panic)
@@ -146,11 +146,34 @@ impl Store for RedbStore {
         if self.poisoned.get() {
             return Err(StoreError::Poisoned);
         }
-        let sound = guarded(|| self.database.check_integrity().map_err(from_database));
+        let sound = guarded(|| self.database.get_mut()?.check_integrity().map_err(from_database));
         self.poisoned.set(sound != Ok(true));
         let damaged =
             || StoreError::Damaged { detail: "its pages contradict each other".to_owned() };
         if sound? { Ok(()) } else { Err(damaged()) }
+    }
+}
+
+/// A database that is closed under guard as it is used: closing writes, and may meet what reading met.
+#[derive(Debug)]
+struct Closing(Option<Database>);
+
+impl Closing {
+    /// It is there until it is closed.
+    fn get(&self) -> Result<&Database, StoreError> {
+        self.0.as_ref().ok_or(StoreError::Poisoned)
+    }
+
+    fn get_mut(&mut self) -> Result<&mut Database, StoreError> {
+        self.0.as_mut().ok_or(StoreError::Poisoned)
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let database = self.0.take();
+        // Everything acknowledged is durable; what fails here is seen when it is opened again.
+        let _ = catch(|| drop(database));
     }
 }
 
