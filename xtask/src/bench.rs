@@ -34,7 +34,7 @@ const AREAS: [Area; 3] = [
     },
     Area {
         name: "ledger",
-        summary: "the history tree at a million leaves beside other implementations",
+        summary: "the history tree beside other implementations, the durable ledger beside plain redb",
         measure: area_ledger::measure,
     },
 ];

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod ledger;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -8,6 +10,11 @@ use federation_proto::keys::KeyKind;
 use federation_proto::{Digest, FederationId, Name};
 use governance::audit::ExpectedHead;
 use simulator::scenario::MAX_EPOCHS;
+
+pub(crate) use ledger::{
+    AnchorArgs, CosignArgs, ExportArgs, ImportArgs, LedgerArgs, LedgerCommand, MigrateArgs,
+    ProveArgs, ShowArgs, SourceArgs, TilesArgs, TrustArgs, VerifyArgs,
+};
 
 /// Most worker threads; more never helped anybody.
 const MAX_THREADS: u64 = 1024;
@@ -36,10 +43,14 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Audit a run's artifacts offline: recompute everything, believe nothing
     Compliance(ComplianceArgs),
+    /// Show, prove, verify and carry about a ledger
+    Ledger(LedgerArgs),
     /// Create, show and rotate key files
     Key(KeyArgs),
     /// Measure an area against its reference, in the same process
     Bench(BenchArgs),
+    /// Inject faults into the durable store until a number of them is reached
+    Soak(SoakArgs),
     /// Feed the decoders what nobody would send, with nightly and cargo-fuzz
     Fuzz(FuzzArgs),
     /// The test command: everything that must hold before a change lands
@@ -259,6 +270,59 @@ pub(crate) struct BenchArgs {
     /// A table, or one JSON object a line
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
+}
+
+/// What can be soaked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SoakArea {
+    /// The durable ledger on a disk that fails
+    Ledger,
+}
+
+/// Arguments of `soak`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Runs the fault campaign of the durable store over one seed after another: power losses, failed \
+        and full disks, lost and misdirected writes, flipped bits, truncations. Every fault must end in the whole \
+        ledger or in a typed error. What it comes to follows from the first seed and the number of faults, \
+        whatever the number of threads.",
+    after_long_help = "Examples:\n  \
+        cargo xtask soak ledger\n  \
+        cargo xtask soak ledger --faults 20000 --seed 7\n  \
+        cargo xtask soak ledger --seed 7 --faults 1    seed 7 and no other: a replay\n\n\
+        Exit status: 0 no fault was answered wrongly, 1 one was (with the command that repeats it), 2 bad usage, \
+        130 interrupted."
+)]
+pub(crate) struct SoakArgs {
+    /// What to soak
+    #[arg(value_name = "AREA")]
+    pub(crate) area: SoakArea,
+    /// Faults to inject at least; a seed that was begun is finished
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1_000_000,
+        allow_negative_numbers = true,
+        value_parser = counted,
+    )]
+    pub(crate) faults: u64,
+    /// The first seed
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true,
+        value_parser = |text: &str| number::<u64>(text, 0..=u64::MAX),
+    )]
+    pub(crate) seed: u64,
+    /// Worker threads; never changes the result [default: one a core]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        value_parser = |text: &str| number::<u16>(text, 1..=MAX_THREADS),
+    )]
+    pub(crate) threads: Option<u16>,
 }
 
 /// Arguments of `fuzz`.

@@ -1,13 +1,11 @@
 //! `compliance`: reads a run, has it audited, shows the report.
 
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
 use governance::artifact::{LoadProblemKind, LoadedArtifacts, MANIFEST};
 use governance::audit::{AuditOptions, Report, Terms, Verdict, audit};
-use governance::trust::{MAX_TRUST_BYTES, RootOfTrust};
 use meta_core::genome::SchemaError;
 use meta_core::workload::coloring;
 use serde_json::{Value, json};
@@ -16,16 +14,12 @@ use crate::cli::{ComplianceArgs, Format, Phase};
 use crate::failure::Failure;
 use crate::load::load;
 use crate::output;
+use crate::trust;
 use crate::workspace;
 
 pub(crate) fn run(args: &ComplianceArgs) -> Result<ExitCode, Failure> {
     let Phase::M5 = args.phase;
-    let trust = match &args.root_of_trust {
-        Some(path) => RootOfTrust::parse(&read_trust(path)?).map_err(|cause| {
-            Failure::TrustFile { path: path.clone(), reason: cause.to_string() }
-        })?,
-        None => RootOfTrust::synthetic()?,
-    };
+    let trust = trust::root_of_trust(args.root_of_trust.as_deref())?;
     let root = args.artifacts.clone().unwrap_or_else(workspace::artifacts);
     check_root(&root)?;
     let set = load(&root)?;
@@ -51,7 +45,7 @@ pub(crate) fn run(args: &ComplianceArgs) -> Result<ExitCode, Failure> {
 }
 
 /// A mistyped path is said in one line, not in a report of fifty failures.
-fn check_root(root: &Path) -> Result<(), Failure> {
+pub(crate) fn check_root(root: &Path) -> Result<(), Failure> {
     let reason = match fs::metadata(root) {
         Ok(found) if found.is_dir() => return Ok(()),
         Ok(_) => "is not a directory",
@@ -71,20 +65,6 @@ fn holds_no_run(set: &LoadedArtifacts) -> bool {
 /// The genome schemas of the workloads that ship; a genesis that pins another one cannot be replayed here.
 fn known_schemas() -> Result<Vec<meta_core::genome::GenomeSchema>, SchemaError> {
     Ok(vec![coloring::schema()?])
-}
-
-fn read_trust(path: &Path) -> Result<Vec<u8>, Failure> {
-    let unusable = |reason: String| Failure::TrustFile { path: path.to_path_buf(), reason };
-    let found = fs::metadata(path).map_err(|cause| unusable(cause.to_string()))?;
-    if !found.is_file() {
-        return Err(unusable("it is not a regular file".to_owned()));
-    }
-    let mut bytes = Vec::new();
-    // One byte more than allowed, so that the parser sees an oversized file as such.
-    File::open(path)
-        .and_then(|file| file.take(MAX_TRUST_BYTES as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|cause| unusable(cause.to_string()))?;
-    Ok(bytes)
 }
 
 /// What the founders agreed on.

@@ -14,8 +14,10 @@ use crate::bench::BenchError;
 use crate::ci::CiError;
 use crate::fuzz::FuzzError;
 use crate::key::KeyError;
+use crate::ledger::LedgerError;
 use crate::load::LoadError;
 use crate::publish::PublishError;
+use crate::soak::SoakError;
 
 /// A run or a stage failed; of compliance, the artifacts do.
 pub(crate) const FAILED: u8 = 1;
@@ -94,6 +96,12 @@ pub(crate) enum Failure {
     /// A key file is unusable or cannot be made.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A ledger does not hold what it should, or cannot be read or written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A fault was answered wrongly.
+    #[error(transparent)]
+    Soak(#[from] SoakError),
     /// A measurement failed.
     #[error(transparent)]
     Bench(#[from] BenchError),
@@ -126,6 +134,7 @@ impl Failure {
                 USAGE
             }
             Self::Key(cause) => cause.exit_code(),
+            Self::Ledger(cause) => cause.exit_code(),
             Self::Bench(cause) => cause.exit_code(),
             Self::Fuzz(cause) => cause.exit_code(),
             Self::Ci(cause) => cause.exit_code(),
@@ -138,6 +147,7 @@ impl Failure {
             | Self::Simulation(_)
             | Self::Publish(_)
             | Self::Output(_)
+            | Self::Soak(_)
             | Self::Threads { .. }
             | Self::Interrupt(_) => FAILED,
         })

@@ -1,8 +1,7 @@
 //! `key`: key files are made, shown and rotated. Nothing here prints a secret.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use federation_proto::codec::Canonical as _;
@@ -14,6 +13,7 @@ use thiserror::Error;
 
 use crate::cli::{KeyArgs, KeyCommand, RotateArgs};
 use crate::failure::{FAILED, Failure, USAGE};
+use crate::files;
 use crate::output;
 use crate::workspace;
 
@@ -108,13 +108,7 @@ fn rotate(args: &RotateArgs) -> Result<String, KeyError> {
         let (old, new) = (workspace::shown(&args.old), workspace::shown(&args.new));
         KeyError::Rotate { old, new, cause }
     })?;
-    write_new(&args.out, &rotated.to_canonical())
+    files::create(&args.out, &rotated.to_canonical())
         .map_err(|cause| KeyError::Statement { path: workspace::shown(&args.out), cause })?;
     Ok(shown)
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file: File = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }

@@ -130,7 +130,7 @@ impl Loader<'_> {
             self.problem(path, LoadProblemKind::Path);
         } else if !found.is_file() {
             self.problem(path, kind_of_special(&found));
-        } else if path != MANIFEST {
+        } else if path != MANIFEST && !wanted::is_beside_a_run(path) {
             self.read_if_wanted(path, &found)?;
         }
         Ok(())

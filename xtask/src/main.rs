@@ -1,10 +1,12 @@
-//! Command line of the workspace: `simulate`, `compliance`, `key`, `bench`, `fuzz` and `ci`.
+//! Command line of the workspace: `simulate`, `compliance`, `ledger`, `key`, `bench`, `soak`, `fuzz` and `ci`.
 //!
 //! ```text
 //! cli ─▶ simulate   ─▶ simulator::FederationSimulator ─▶ publish   (stage, sync, swap)
 //!     ─▶ compliance ─▶ load (read-only, bounded)      ─▶ governance::audit
+//!     ─▶ ledger     ─▶ load, or a store ─▶ ledger::DurableLedger (show, prove, verify, carry about)
 //!     ─▶ key        ─▶ key_store                      (create, show, rotate)
 //!     ─▶ bench      ─▶ one table, one JSON object a line
+//!     ─▶ soak       ─▶ ledger::faults, seed after seed
 //!     ─▶ fuzz       ─▶ the fuzz targets in turn, with nightly
 //!     ─▶ ci         ─▶ the stages of the test command
 //! ```
@@ -19,13 +21,17 @@ mod ci;
 mod cli;
 mod compliance;
 mod failure;
+mod files;
 mod fuzz;
 mod interrupt;
 mod key;
+mod ledger;
 mod load;
 mod output;
 mod publish;
 mod simulate;
+mod soak;
+mod trust;
 mod usage;
 mod workspace;
 
@@ -62,8 +68,10 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Simulate(args) => simulate::run(args),
         Command::Compliance(args) => compliance::run(args),
+        Command::Ledger(args) => ledger::run(args),
         Command::Key(args) => key::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Soak(args) => soak::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::Ci(args) => ci::run(args),
     }

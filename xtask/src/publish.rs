@@ -31,7 +31,7 @@ pub(crate) use layout::{MARKER, manifest_paths};
 #[derive(Debug, Error)]
 pub(crate) enum PublishError {
     /// The place cannot be a run's directory.
-    #[error("{path} cannot hold a run: {reason}; name another directory with --out")]
+    #[error("{path} cannot be written: {reason}; name another directory with --out")]
     Unsuitable {
         /// What is in the way.
         path: PathBuf,
@@ -172,6 +172,25 @@ impl Publication {
         }
         fs::rename(self.staging.path(path), &target).map_err(swap_error(&target))
     }
+}
+
+/// Makes a directory of the files that `fill` writes, keyed by path below it: all of it appears at once, or nothing.
+///
+/// # Errors
+/// [`PublishError::Unsuitable`] when something is there already, and those of `fill`.
+pub(crate) fn whole_directory<E: From<PublishError>>(
+    out: &Path,
+    fill: impl FnOnce(&mut dyn FnMut(&str, &[u8]) -> Result<(), PublishError>) -> Result<(), E>,
+) -> Result<(), E> {
+    let unsuitable =
+        || PublishError::Unsuitable { path: out.to_path_buf(), reason: "it is there already" };
+    if fs::symlink_metadata(out).is_ok() {
+        return Err(unsuitable().into());
+    }
+    let out = layout::resolve(out)?;
+    let mut staging = Staging::create(&out)?;
+    fill(&mut |path, bytes| staging.write(path, bytes))?;
+    if staging.move_whole(&out)? { Ok(()) } else { Err(unsuitable().into()) }
 }
 
 fn changes<'r>(out: &Path, files: &'r ArtifactSet) -> Result<Changes<'r>, PublishError> {

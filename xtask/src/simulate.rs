@@ -71,8 +71,8 @@ fn default_place(source: &Source, seed: u64) -> PathBuf {
     }
 }
 
-/// Sizes the pool that local cycles run in. The number of threads never changes a byte.
-fn size_pool(threads: u16) -> Result<(), Failure> {
+/// Sizes the pool that everything parallel runs in. The number of threads never changes a byte.
+pub(crate) fn size_pool(threads: u16) -> Result<(), Failure> {
     let pool = ThreadPoolBuilder::new().num_threads(usize::from(threads));
     pool.build_global().map_err(|cause| Failure::Threads { threads, cause })
 }

@@ -17,6 +17,7 @@ mod checks;
 mod governance;
 mod ground;
 mod ledger;
+mod log_keys;
 mod manifest;
 mod plan;
 mod report;
@@ -32,6 +33,7 @@ use meta_core::genome::GenomeSchema;
 use thiserror::Error;
 
 pub use checks::{Check, PERMITTED_GAPS};
+pub use log_keys::{GenesisRefused, LogKeys};
 pub use report::{CANNOT_DECIDE, CheckLine, Finding, Report, Verdict};
 pub use terms::{AggregationTerms, Terms};
 

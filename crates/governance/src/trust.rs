@@ -158,6 +158,17 @@ impl RootOfTrust {
         self.kind
     }
 
+    /// What a verdict under this root is worth: the first line of whatever rests on it.
+    pub fn statement(&self) -> String {
+        match self.kind {
+            TrustKind::Synthetic => {
+                "Root of trust: SYNTHETIC (published keys): proves consistency, not authorship"
+                    .to_owned()
+            }
+            TrustKind::Live => format!("Root of trust: LIVE ({})", self.label),
+        }
+    }
+
     /// What it is called.
     pub fn label(&self) -> &str {
         &self.label

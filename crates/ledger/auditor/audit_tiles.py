@@ -18,6 +18,7 @@ import hashlib
 import subprocess
 import sys
 import tempfile
+import unicodedata
 from pathlib import Path
 
 
@@ -33,11 +34,25 @@ def node(left, right):  # RFC 6962 section 2.1
     return sha256(b"\x01", left, right)
 
 
-def read(path):
+def read(path, limit):
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}") from error
+    if len(content) > limit:
+        raise Refused(f"{path}: more than {limit} bytes")
+    return content
+
+
+def read_text(path):
+    try:
+        text = read(path, 1 << 20).decode()
+    except UnicodeDecodeError as error:
+        raise Refused(f"{path}: not UTF-8 from byte {error.start} on") from error
+    if any(unicodedata.category(c) == "Cc" for c in text.replace("\n", "")):
+        raise Refused(f"{path}: a control character")
+    return text
 
 
 def unbase64(text, where):
@@ -50,18 +65,33 @@ def unbase64(text, where):
     return blob
 
 
+def is_name(name):  # of a key
+    return 0 < len(name.encode()) <= 255 and "+" not in name and not any(map(str.isspace, name))
+
+
+def small_order(point):  # of Ed25519, in any encoding; 2^255 - 19 is the prime
+    y, eighth = int.from_bytes(point, "little") % 2**255 % P, EIGHTH_ORDER_Y
+    return y in (0, 1, P - 1, eighth, P - eighth)
+
+
+P = 2**255 - 19
+EIGHTH_ORDER_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+
+
 # Notes and checkpoints: https://c2sp.org/signed-note, https://c2sp.org/tlog-checkpoint
 
 
 def read_keys(path):
     """(name, id, public key) of every line."""
     keys = []
-    for line in read(path).decode("utf-8", "replace").splitlines():
+    for line in read_text(path).removesuffix("\n").split("\n"):
         name, plus, rest = line.partition("+")
         claimed, other_plus, encoded = rest.partition("+")
         blob = unbase64(encoded, path)
-        if not (plus and other_plus and name) or len(blob) != 33 or blob[0] != 0x01:
+        if not (plus and other_plus and is_name(name)) or len(blob) != 33 or blob[0] != 0x01:
             raise Refused(f"{path}: {line!r} is no Ed25519 verifier key")
+        if small_order(blob[1:]):
+            raise Refused(f"{path}: {line!r} is of small order")
         key_id = sha256(name.encode(), b"\n", blob)[:4]
         if key_id.hex() != claimed:
             raise Refused(f"{path}: key {name} has id {key_id.hex()}, not {claimed}")
@@ -72,6 +102,8 @@ def read_keys(path):
 
 
 def ed25519(public, message, signature):
+    if small_order(signature[:32]):
+        return False
     with tempfile.TemporaryDirectory() as folder:
         names = {"key": b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00" + public}
         names |= {"message": message, "signature": signature}
@@ -84,17 +116,19 @@ def ed25519(public, message, signature):
 
 def read_checkpoint(path, keys, quorum):
     """(origin, size, root) once enough distinct keys signed them."""
-    text, separator, block = read(path).decode("utf-8", "replace").rpartition("\n\n")
+    text, separator, block = read_text(path).rpartition("\n\n")
     if not separator or not block.endswith("\n"):
         raise Refused(f"{path}: no signed note")
     text += "\n"
-    signers, seen = set(), set()
-    for line in block[:-1].split("\n"):
+    signers, seen, lines = set(), set(), block[:-1].split("\n")
+    if len(lines) > 128:
+        raise Refused(f"{path}: {len(lines)} signature lines")
+    for line in lines:
         dash, _, rest = line.partition(" ")
         name, space, encoded = rest.partition(" ")
-        if dash != "\u2014" or not space:
-            raise Refused(f"{path}: {line!r} is no signature line")
         blob = unbase64(encoded, path)
+        if dash != "\u2014" or not space or not is_name(name) or len(blob) < 5:
+            raise Refused(f"{path}: {line!r} is no signature line")
         if (name, blob[:4]) in seen:
             raise Refused(f"{path}: two signatures of key {name}+{blob[:4].hex()}")
         seen.add((name, blob[:4]))
@@ -147,7 +181,7 @@ class Tiles:
 
     def hashes(self, level, index):
         path, width = self.file(level, index)
-        data = read(path)
+        data = read(path, 32 * 256)
         if len(data) != 32 * width:
             raise Refused(f"{path}: {len(data)} bytes, expected {32 * width}")
         return [data[at : at + 32] for at in range(0, len(data), 32)]
@@ -183,7 +217,7 @@ class Tiles:
 
     def entry(self, index):
         path, width = self.file("entries", index // 256)
-        data, at, entries = read(path), 0, []
+        data, at, entries = read(path, width * (2 + 0xFFFF)), 0, []
         for _ in range(width):
             length = int.from_bytes(data[at : at + 2], "big")
             entries.append(data[at + 2 : at + 2 + length])

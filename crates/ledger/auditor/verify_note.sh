@@ -12,7 +12,7 @@ LC_ALL=C
 export LC_ALL
 
 fail() {
-    echo "verify_note: $*" >&2
+    printf 'verify_note: %s\n' "$*" >&2
     exit 1
 }
 
@@ -75,7 +75,7 @@ key_start=$(printf '\342\200\224 %s ' "$name") awk -v split_at="$split" '
     NR > split_at && index($0, ENVIRON["key_start"]) == 1 {
         print substr($0, length(ENVIRON["key_start"]) + 1) }' <"$note" >"$work/lines"
 line=
-while read -r encoded; do
+while IFS= read -r encoded; do
     candidate=$(hex "$encoded")
     [ "$(cut_hex "$candidate" 1 8)" = "$id" ] || continue
     [ -z "$line" ] || fail "$note has two lines of key $name+$id"
@@ -107,4 +107,4 @@ bytes "$signature" >"$work/signature"
 openssl pkeyutl -verify -pubin -keyform DER -inkey "$work/key.der" -rawin \
     -in "$work/message" -sigfile "$work/signature" >/dev/null 2>&1 ||
     fail "the signature of $name+$id does not verify"
-echo "$note: $by"
+printf '%s\n' "$note: $by"

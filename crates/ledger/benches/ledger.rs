@@ -1,4 +1,5 @@
-//! The history tree at a million leaves: append and root, build, prove, verify.
+//! The history tree at a million leaves: append and root, build, prove, verify. The durable ledger in memory:
+//! append and commit, read and prove.
 //!
 //! `cargo xtask bench ledger` measures the same beside other implementations and judges it by the limits; this
 //! gives criterion's statistics, and a baseline to compare a change with.
@@ -6,16 +7,28 @@
 
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use federation_proto::entry::EpochOpened;
+use federation_proto::{
+    Batch, BatchItem, Digest, FederatedEpoch, FederationId, Generation, Height, LedgerEntry,
+    LogicalTime, SequenceNumber,
+};
+use ledger::durable::DurableLedger;
 use ledger::merkle::LogHash;
 use ledger::merkle::history::HistoryTree;
 use ledger::merkle::verify::verify_inclusion;
+use ledger::store::memory::MemoryStore;
+use ledger::{Execution, Ledger};
 
 /// A round size, and the one with the most subtrees to join.
 const SIZES: [u64; 2] = [1_000_000, (1 << 20) - 1];
 
 /// About the length of a block header.
 const HEADER: usize = 224;
+
+/// Blocks of a durable ledger: more than one tile. Entries of a block.
+const BLOCKS: u64 = 600;
+const ENTRIES: u64 = 256;
 
 /// Large and odd, so that its multiples visit the leaves in no order.
 const STRIDE: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -79,11 +92,82 @@ fn prove_and_verify(criterion: &mut Criterion) {
     }
 }
 
+fn ledger_id() -> FederationId {
+    FederationId::new(Digest::of_blob(b"genesis"))
+}
+
+fn item(number: u64) -> BatchItem {
+    let digest = Digest::of_blob(b"any");
+    BatchItem::Derived(LedgerEntry::EpochOpened(EpochOpened {
+        federated_epoch: FederatedEpoch::new(number),
+        generation: Generation::ZERO,
+        base_state_hash: digest,
+        config_digest: digest,
+        policy_hash: digest,
+    }))
+}
+
+fn chain() -> Ledger {
+    let mut ledger = Ledger::new(ledger_id());
+    for number in 1..=BLOCKS {
+        let items = (0..ENTRIES).map(|entry| item(number * ENTRIES + entry)).collect();
+        let batch = Batch { batch_time: LogicalTime::new(number), items };
+        let execution = Execution {
+            sequence: SequenceNumber::new(number),
+            config_digest: Digest::ZERO,
+            epoch: FederatedEpoch::ZERO,
+            state_root_after: Digest::ZERO,
+        };
+        let header = ledger.next_header(&batch, &execution).expect("the next block");
+        ledger.append(header, batch, vec![1; 360]).expect("the next block");
+    }
+    ledger
+}
+
+fn durable(chain: &Ledger, blocks: u64) -> DurableLedger<MemoryStore> {
+    let mut ledger = DurableLedger::create(MemoryStore::new(), ledger_id()).expect("a new store");
+    for block in chain.blocks().take(blocks as usize) {
+        ledger.append(block).expect("a block that follows");
+        ledger.commit().expect("a store in memory");
+    }
+    ledger
+}
+
+fn append_and_commit(criterion: &mut Criterion) {
+    const GROUP: u64 = 16;
+    let chain = chain();
+    let mut group = criterion.benchmark_group("durable in memory");
+    group.throughput(Throughput::Elements(GROUP * ENTRIES));
+    group.bench_function(format!("append and commit {GROUP} blocks of {ENTRIES}"), |b| {
+        b.iter_with_large_drop(|| durable(&chain, GROUP));
+    });
+    group.finish();
+}
+
+fn read_and_prove(criterion: &mut Criterion) {
+    let ledger = durable(&chain(), BLOCKS);
+    let mut places = (0_u64..).map(|turn| turn.wrapping_mul(STRIDE));
+    let mut next = move || places.next().expect("an endless range");
+    let mut group = criterion.benchmark_group("durable in memory");
+    group.bench_function(format!("read a block of {ENTRIES}"), |b| {
+        b.iter(|| ledger.block(Height::new(1 + next() % BLOCKS)).expect("a block"));
+    });
+    group.bench_function(format!("read a block of {ENTRIES}, prove an entry"), |b| {
+        b.iter(|| {
+            let (height, index) = (Height::new(1 + next() % BLOCKS), (next() % ENTRIES) as u32);
+            ledger.prove_entry(height, index, BLOCKS).expect("an entry")
+        });
+    });
+    group.finish();
+}
+
 criterion_group!(
     benches,
     append_and_root::<32>,
     append_and_root::<HEADER>,
     build,
-    prove_and_verify
+    prove_and_verify,
+    append_and_commit,
+    read_and_prove
 );
 criterion_main!(benches);

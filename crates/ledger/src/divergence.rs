@@ -46,11 +46,12 @@
 //!
 //! // The peer signs its head in its heartbeats.
 //! let Relation::Forked(forked) = compare(&ours, &theirs.head()?)? else { unreachable!() };
-//! let mut search = ForkSearch::new(&forked);
+//! let mut search = ForkSearch::new(&forked, 0);
 //! let mut exchanges = 0;
 //! let fork = loop {
 //!     match search.step() {
 //!         Step::Found(fork) => break fork,
+//!         Step::BeforeBase => unreachable!("our log is whole"),
 //!         Step::Ask(question) => {
 //!             let received = answer(&theirs, |_| Ok::<_, HistoryError>(None), &question)?;
 //!             search.handle_answer(&ours, &received)?;

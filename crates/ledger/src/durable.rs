@@ -56,6 +56,7 @@ pub use record_log::{MAX_RECORD_BYTES, RecordLog};
 pub use recovery::Restored;
 pub use transfer::Imported;
 pub use verification::Verified;
+pub use writing::MAX_BOOKMARK_BYTES;
 
 use crate::block::{BlockFile, BlockHeader};
 use crate::chain::{Head, log_index};
@@ -142,10 +143,7 @@ impl<S: Store> DurableLedger<S> {
         frontier: Frontier,
     ) -> Result<Self, DurableError> {
         let mut rows = Rows::new(store);
-        if format::read(&rows)?.is_some() {
-            return Err(DurableError::NotEmpty);
-        }
-        format::stage(&mut rows);
+        format::begin(&mut rows)?;
         let tree = StoredTree::new(frontier);
         let mut ledger =
             Self { rows, ledger_id, base, durable: base, head: base, tree, restorations: 0 };
@@ -159,7 +157,8 @@ impl<S: Store> DurableLedger<S> {
     /// # Errors
     /// [`DurableError::NoLedger`], [`DurableError::OtherLedger`], [`DurableError::OldFormat`],
     /// [`DurableError::NewerFormat`], [`DurableError::Corrupt`], [`DurableError::RolledBack`],
-    /// [`DurableError::Contradicted`], or that the store fails.
+    /// [`DurableError::Contradicted`], [`DurableError::NotHeld`] for a checkpoint before the anchor that the ledger
+    /// began with, or that the store fails.
     pub fn open(
         store: S,
         ledger_id: FederationId,
@@ -183,8 +182,12 @@ impl<S: Store> DurableLedger<S> {
     pub fn open_any(store: S) -> Result<Self, DurableError> {
         let rows = Rows::new(store);
         format::check(&rows)?;
-        let missing = || DurableError::of_row(Table::Meta, HEAD, Damage::Missing);
-        let bytes = rows.get(Table::Meta, HEAD)?.ok_or_else(missing)?;
+        let Some(bytes) = rows.get(Table::Meta, HEAD)? else {
+            // A log of records has a head of its own.
+            let records = rows.get(Table::Meta, record_log::HEAD)?.is_some();
+            let missing = DurableError::of_row(Table::Meta, HEAD, Damage::Missing);
+            return Err(if records { DurableError::NoLedger } else { missing });
+        };
         let malformed =
             |cause: String| DurableError::of_row(Table::Meta, HEAD, Damage::Form(cause));
         let record =
@@ -204,7 +207,32 @@ impl<S: Store> DurableLedger<S> {
             let damage = Damage::Hash { expected, found };
             return Err(DurableError::of_row(Table::Meta, HEAD, damage));
         }
+        ledger.check_head()?;
         Ok(ledger)
+    }
+
+    /// Whether the head is that of the last block, which the tree vouches for; and the genesis of this ledger's id.
+    fn check_head(&self) -> Result<(), DurableError> {
+        let (genesis, base) = (Head::genesis(self.ledger_id), self.base);
+        let first = if base.height == Height::ZERO { genesis } else { base };
+        let last = if self.head.height == base.height {
+            Ok(first)
+        } else {
+            self.block(self.head.height).map(|block| Head::after(&block.header))
+        };
+        let last = match last {
+            Err(cause @ DurableError::Corrupt { damage: Damage::Medium(_), .. }) => {
+                return Err(cause);
+            }
+            // A block that cannot be read is named to who reads it. It must not hold up recovery.
+            Err(DurableError::Corrupt { .. }) => self.head,
+            other => other?,
+        };
+        if (first, last) == (base, self.head) {
+            return Ok(());
+        }
+        let (expected, found) = (last.id.to_string(), self.head.id.to_string());
+        Err(DurableError::of_row(Table::Meta, HEAD, Damage::Hash { expected, found }))
     }
 
     /// Gives the store back; what is staged is lost.
@@ -244,6 +272,15 @@ impl<S: Store> DurableLedger<S> {
 
     fn tiles(&self) -> Tiles<'_, S> {
         self.tree.over(&self.rows)
+    }
+
+    /// Whether the ledger has at least a checkpoint that is known of it, and the same history up to there.
+    ///
+    /// # Errors
+    /// [`DurableError::RolledBack`], [`DurableError::Contradicted`], [`DurableError::NotHeld`],
+    /// [`DurableError::Corrupt`], or that the store fails.
+    pub fn check_known(&self, known: &Checkpoint) -> Result<(), DurableError> {
+        self.tiles().check_known(known)
     }
 
     fn check_held(&self, height: Height) -> Result<(), DurableError> {

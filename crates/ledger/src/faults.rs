@@ -7,12 +7,14 @@
 //! | fault | what the disk does | what must follow |
 //! |---|---|---|
 //! | power loss | of the sectors written since the last sync, any survive | an exact state, no older than the last acknowledged |
+//! | second loss | the same again while the ledger is opened or closed after a loss | the same |
 //! | write error, sync error, full | the step fails; after a failed sync, any sectors survive | that, and poison until reopened |
 //! | lost write, misdirected write | the step is acknowledged and synced, and was not done, or done elsewhere | that, or a typed error |
 //! | flipped bit, truncation | the bytes change afterwards | that, or a typed error |
 //!
-//! An older state is never right, an error never where the disk was honest. The oracle compares with models made
-//! beside the run, out of a ledger in memory; it asks the code under test for nothing but its answers.
+//! An older state is never right, an error never where the disk was honest. What opened on an honest disk must also
+//! take more blocks, and have all of it when it is opened again. The oracle compares with models made beside the run,
+//! out of a ledger in memory; it asks the code under test for nothing but its answers.
 
 mod campaign;
 mod disk;

@@ -21,7 +21,7 @@ pub mod memory;
 #[cfg(feature = "redb")]
 mod overlay;
 #[cfg(feature = "redb")]
-pub mod pages;
+mod pages;
 #[cfg(feature = "redb")]
 pub mod redb;
 

@@ -6,6 +6,7 @@ use governance::artifact::{
     ANCHOR, ANCHOR_HISTORY, EVALUATION, GENESIS, GOVERNANCE_LOG, MANIFEST, MANIFEST_SIGNATURE,
     PLAN, POLICY, RUN, SCOPE,
 };
+use ledger::witness::SIDECAR;
 
 use crate::publish::manifest_paths;
 
@@ -32,6 +33,12 @@ impl Wanted {
 /// Whether a run has a file of this name, whatever its manifest says.
 pub(super) fn is_of_the_layout(path: &str) -> bool {
     DOCUMENTS.contains(&path) || is_block(path) || is_blob(path) || is_anchor(path)
+}
+
+/// Whether a file may stand beside a run without belonging to it: the cosignatures of the last anchor come later, from
+/// others, and `ledger verify` judges them.
+pub(super) fn is_beside_a_run(path: &str) -> bool {
+    path == SIDECAR
 }
 
 /// Whether this path, or one below it, belongs to a run.
@@ -89,6 +96,10 @@ mod tests {
         }
         for path in ["me", "mec/M4", "mec/M55", "merklex", "META-GOVERNANCE-LOG.md.bak"] {
             assert!(!leads_to_a_run(path), "{path}");
+        }
+        assert!(is_beside_a_run("witness/meta_M5.cosigned"));
+        for path in ["witness", "witness/x", "witness/meta_M5.cosigned/x", "merkle/meta_M5.merk"] {
+            assert!(!is_beside_a_run(path), "{path}");
         }
     }
 

@@ -1,13 +1,12 @@
 //! The scenario of a run and the files it names.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use simulator::scenario::{MAX_SCENARIO_BYTES, Scenario, builtin_names};
 
 use crate::failure::Failure;
+use crate::files;
 use crate::workspace;
 
 /// Largest DIMACS file in bytes.
@@ -33,7 +32,7 @@ impl Source {
             (Scenario::builtin(named)?, workspace::root())
         } else {
             let path = Path::new(named);
-            let bytes = read_file(path, MAX_SCENARIO_BYTES as u64)?;
+            let bytes = files::read(path, MAX_SCENARIO_BYTES as u64)?;
             let scenario = Scenario::parse(&bytes)
                 .map_err(|cause| Failure::ScenarioFile { path: path.to_path_buf(), cause })?;
             let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -60,25 +59,8 @@ fn read_instances(scenario: &Scenario, base: &Path) -> Result<BTreeMap<String, V
     let mut files = BTreeMap::new();
     for path in scenario.document().files() {
         if !files.contains_key(path) {
-            files.insert(path.to_owned(), read_file(&base.join(path), MAX_INSTANCE_BYTES)?);
+            files.insert(path.to_owned(), files::read(&base.join(path), MAX_INSTANCE_BYTES)?);
         }
     }
     Ok(files)
-}
-
-/// Reads a regular file; a pipe or device of that name would keep the command waiting.
-fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
-    let unreadable = |reason: String| Failure::Input { path: PathBuf::from(path), reason };
-    let found = fs::metadata(path).map_err(|cause| unreadable(cause.to_string()))?;
-    if !found.is_file() {
-        return Err(unreadable("it is not a regular file".to_owned()));
-    }
-    if found.len() > limit {
-        return Err(unreadable(format!("{} bytes, the limit is {limit}", found.len())));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(|cause| unreadable(cause.to_string()))?;
-    Ok(bytes)
 }

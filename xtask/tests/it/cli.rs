@@ -32,62 +32,62 @@ fn scenario(epochs: u64) -> String {
 }
 
 /// A directory of its own for each test, outside the workspace.
-struct Desk(TempDir);
+pub(crate) struct Desk(TempDir);
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let desk = Self(tempfile::tempdir().expect("a temporary directory"));
         fs::write(desk.path("tiny.toml"), scenario(1)).expect("writable");
         desk
     }
 
     /// With a finished run in `run/`.
-    fn with_run() -> Self {
+    pub(crate) fn with_run() -> Self {
         let desk = Self::new();
         copy(&RUN.path("run"), &desk.path("run"));
         desk
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command.current_dir(self.0.path()).args(arguments).stdin(Stdio::null());
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         Ended(self.command(arguments).output().expect("the binary starts"))
     }
 
-    fn audit(&self, more: &[&str]) -> Ended {
+    pub(crate) fn audit(&self, more: &[&str]) -> Ended {
         let arguments = ["compliance", "--phase", "M5", "--artifacts", "run"];
         self.run(&[arguments.as_slice(), more].concat())
     }
 }
 
 /// One run that all tests copy.
-static RUN: LazyLock<Desk> = LazyLock::new(|| {
+pub(crate) static RUN: LazyLock<Desk> = LazyLock::new(|| {
     let desk = Desk::new();
     desk.run(&["simulate", "--scenario", "tiny.toml", "--out", "run"]).expect_code(0);
     desk
 });
 
-struct Ended(Output);
+pub(crate) struct Ended(pub(crate) Output);
 
 impl Ended {
-    fn stdout(&self) -> String {
+    pub(crate) fn stdout(&self) -> String {
         String::from_utf8_lossy(&self.0.stdout).into_owned()
     }
 
-    fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.0.stderr).into_owned()
     }
 
     #[track_caller]
-    fn expect_code(self, code: i32) -> Self {
+    pub(crate) fn expect_code(self, code: i32) -> Self {
         let (out, err) = (self.stdout(), self.stderr());
         assert_eq!(self.0.status.code(), Some(code), "\n{out}\n{err}");
         assert!(!err.contains("panicked"), "{err}");
@@ -96,7 +96,7 @@ impl Ended {
 
     /// The exit status, and one line on standard error that has all of these.
     #[track_caller]
-    fn expect_error(self, code: i32, parts: &[&str]) {
+    pub(crate) fn expect_error(self, code: i32, parts: &[&str]) {
         let ended = self.expect_code(code);
         let err = ended.stderr();
         assert_eq!(err.lines().count(), 1, "{err}");
@@ -113,7 +113,7 @@ impl Ended {
 
     /// Exit 1, with the check failed and the file named.
     #[track_caller]
-    fn expect_failed(self, check: &str, file: &str) {
+    pub(crate) fn expect_failed(self, check: &str, file: &str) {
         let ended = self.expect_code(1);
         let out = ended.stdout();
         let failed = |line: &str| line.starts_with("FAIL ") && line.contains(check);
@@ -122,7 +122,7 @@ impl Ended {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a directory");
     for entry in fs::read_dir(from).expect("readable") {
         let entry = entry.expect("an entry");
@@ -136,7 +136,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Every file below a directory with its bytes.
-fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+pub(crate) fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let (mut found, mut open) = (Vec::new(), vec![directory.to_path_buf()]);
     while let Some(current) = open.pop() {
         for entry in fs::read_dir(&current).expect("readable") {
@@ -284,6 +284,16 @@ fn arguments_out_of_range_say_what_is_allowed() {
         (&["compliance", "--strict", "--require-live"], "--phase <PHASE>"),
         (&["compliance", "--phase"], "a value is required"),
         (&["polish"], "unrecognized subcommand 'polish'"),
+        (&["ledger", "polish"], "unrecognized subcommand 'polish'"),
+        (&["ledger", "show", "--block", "0"], "1..=18446744073709551615"),
+        (&["ledger", "show", "--store", "a", "--artifacts", "b"], "cannot be used with"),
+        (&["ledger", "prove", "--block", "1", "--entry", "0"], "--out <FILE>"),
+        (&["ledger", "verify", "--item", "x"], "--entry <FILE>"),
+        (&["ledger", "verify", "--witness", "w"], "malformed verifier key"),
+        (&["ledger", "cosign", "--time", "0"], "1..=9223372036854775807"),
+        (&["soak", "polish"], "[possible values: ledger]"),
+        (&["soak", "ledger", "--faults", "0"], "1..=18446744073709551615"),
+        (&["soak", "ledger", "--threads", "0"], "1..=1024"),
         (&["ci", "--only", "polish"], "there are: fmt"),
         (&["bench", "everything", "--format=json"], "there are: simulate"),
     ] {

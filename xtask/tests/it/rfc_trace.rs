@@ -22,7 +22,8 @@ fn row_ids() -> Vec<String> {
 }
 
 /// The commands of `cargo xtask`.
-const XTASKS: [&str; 6] = ["simulate", "compliance", "key", "bench", "fuzz", "ci"];
+const XTASKS: [&str; 8] =
+    ["simulate", "compliance", "key", "ledger", "bench", "fuzz", "soak", "ci"];
 
 /// Nothing stands in this cell.
 const NONE: &str = "–";

@@ -65,7 +65,11 @@ pub(super) fn read_documents(set: &LoadedArtifacts, found: &mut Results) -> Docu
     }
 }
 
-fn read<T: Document>(set: &LoadedArtifacts, path: &str, found: &mut Results) -> Option<T> {
+pub(super) fn read<T: Document>(
+    set: &LoadedArtifacts,
+    path: &str,
+    found: &mut Results,
+) -> Option<T> {
     let Some(bytes) = set.files.get(path) else {
         found.fail(Check::IncompleteRun, &Place::file(path), "the file", "none");
         return None;

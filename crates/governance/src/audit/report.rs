@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::checks::{Check, PERMITTED_GAPS};
 use super::terms::Terms;
-use crate::trust::{RootOfTrust, TrustKind};
+use crate::trust::RootOfTrust;
 
 /// Most findings kept of one check; the rest is counted.
 const MAX_FINDINGS: u64 = 16;
@@ -143,6 +143,11 @@ impl Results {
         self.notes.insert(check, note.into());
     }
 
+    /// Everything that did not hold, in the order of discovery.
+    pub(super) fn into_findings(self) -> Vec<Finding> {
+        self.findings
+    }
+
     pub(super) fn into_report(
         self,
         trust: &RootOfTrust,
@@ -172,7 +177,7 @@ impl Results {
             CheckLine { check: *check, verdict, compared, failed, note: note.unwrap_or_default() }
         };
         Report {
-            root: trust_line(trust),
+            root: trust.statement(),
             terms,
             checks: Check::ALL.iter().map(line).collect(),
             findings: self.findings,
@@ -312,16 +317,6 @@ impl fmt::Display for Report {
             separator = ", ";
         }
         writeln!(f)
-    }
-}
-
-fn trust_line(trust: &RootOfTrust) -> String {
-    match trust.kind() {
-        TrustKind::Synthetic => {
-            "Root of trust: SYNTHETIC (published keys): proves consistency, not authorship"
-                .to_owned()
-        }
-        TrustKind::Live => format!("Root of trust: LIVE ({})", trust.label()),
     }
 }
 

@@ -4,6 +4,7 @@ mod attacks;
 mod fixture;
 mod forgeries;
 mod liars;
+mod log_keys;
 mod unsettled;
 
 use super::*;

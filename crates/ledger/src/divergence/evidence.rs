@@ -5,8 +5,7 @@ use federation_proto::evidence::Evidence;
 use federation_proto::heartbeat::Heartbeat;
 use federation_proto::{Digest, Verified};
 
-use super::recovery::{Verdict, self_check};
-use super::{OwnLog, summary};
+use super::{OwnLog, head_of, summary};
 use crate::checkpoint::VerifiedCheckpoint;
 use crate::merkle::subtrees::Subtrees;
 
@@ -33,7 +32,8 @@ pub fn divergent(
 }
 
 /// The root of the first `size` blocks that a checkpoint certifies by its own root; none above it,
-/// and none out of a store that does not itself agree with the checkpoint.
+/// and none that our own store does not prove against the checkpoint: a damaged store may agree with
+/// it at its size and at no other, and must accuse nobody.
 ///
 /// # Errors
 /// Our own store has a subtree missing.
@@ -42,8 +42,10 @@ pub fn certified_root<S: Subtrees>(
     certified: &VerifiedCheckpoint,
     size: u64,
 ) -> Result<Option<Digest>, S::Error> {
-    if size > certified.checkpoint().size() || self_check(own, certified)? != Verdict::Agrees {
+    let head = head_of(certified.checkpoint());
+    if size > head.size || head.size > own.size() {
         return Ok(None);
     }
-    Ok(Some(summary(size, own.root_at(size)?).root))
+    let proven = own.prefix(size, head.size)?.verify(size, &head);
+    Ok(proven.ok().map(|root| summary(size, root).root))
 }

@@ -26,10 +26,11 @@ use crate::merkle::verify::ProofError;
 /// The search for the first block in which a peer's ledger differs from ours.
 ///
 /// Invariant: the first `common` blocks are the same, the first `differs` are not; `common <
-/// differs`.
+/// differs`. Our log holds no roots of fewer than `base` blocks, so they are not asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForkSearch {
     peer: LedgerSummary,
+    base: u64,
     common: u64,
     differs: u64,
 }
@@ -42,6 +43,8 @@ pub enum Step {
     Ask(Question),
     /// Done.
     Found(Fork),
+    /// Done: the histories differ already where our log begins, so its anchor is not the peer's.
+    BeforeBase,
 }
 
 /// The first block in which a peer's ledger differs from ours.
@@ -81,14 +84,18 @@ pub enum ForkProofError {
 }
 
 impl ForkSearch {
-    /// Begins where the histories are known to differ.
+    /// Begins where the histories are known to differ. Our own log began after `base` blocks: 0,
+    /// or those before and with its anchor.
     #[must_use]
-    pub fn new(forked: &Forked) -> Self {
-        Self { peer: *forked.peer(), common: 0, differs: forked.size() }
+    pub fn new(forked: &Forked, base: u64) -> Self {
+        Self { peer: *forked.peer(), base, common: 0, differs: forked.size() }
     }
 
     /// The next question, or the fork. The same until an answer is accepted.
     pub fn step(&self) -> Step {
+        if self.differs <= self.base {
+            return Step::BeforeBase;
+        }
         if self.differs - self.common == 1 {
             let height = Height::new(self.differs);
             return Step::Found(Fork { peer: self.peer, height });
@@ -116,10 +123,10 @@ impl ForkSearch {
         Ok(())
     }
 
-    /// Halves the heights that are left; once the fork is found, a size at which nothing can
-    /// differ.
+    /// Halves the heights that are left, or more than halves them at the base; once the fork is
+    /// found, a size at which nothing can differ.
     fn middle(&self) -> u64 {
-        self.common + (self.differs - self.common) / 2
+        (self.common + (self.differs - self.common) / 2).max(self.base)
     }
 }
 

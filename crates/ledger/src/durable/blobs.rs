@@ -32,7 +32,8 @@ pub struct Retention {
 }
 
 impl<S: Store> DurableLedger<S> {
-    /// Stages a blob for a holder and returns its digest. The same blob again only gains a holder.
+    /// Stages a blob for a holder and returns its digest. The same blob again only gains a holder, unless the
+    /// one that is there cannot be read any more: then this one takes its place.
     ///
     /// # Errors
     /// [`DurableError::BlobTooLarge`], or that the store fails.
@@ -42,8 +43,12 @@ impl<S: Store> DurableLedger<S> {
             return Err(DurableError::BlobTooLarge { length, limit });
         }
         let digest = Digest::of_blob(bytes);
-        if !self.is_held(&digest)? {
-            self.rows.put(Table::Blobs, digest.as_bytes(), bytes);
+        match self.blob(&digest) {
+            Ok(_) => {}
+            Err(DurableError::NoBlob { .. } | DurableError::Corrupt { .. }) => {
+                self.rows.put(Table::Blobs, digest.as_bytes(), bytes);
+            }
+            Err(other) => return Err(other),
         }
         self.stage_reference(&digest, holder);
         Ok(digest)
@@ -95,7 +100,8 @@ impl<S: Store> DurableLedger<S> {
     /// and their blobs. Returns the number of blobs that go.
     ///
     /// # Errors
-    /// [`DurableError::Corrupt`], or that the store fails.
+    /// [`DurableError::Corrupt`], or that the store fails. What is staged until then is whole for each blob, and
+    /// may be committed.
     pub fn retain(&mut self, now: FederatedEpoch, keep: Retention) -> Result<usize, DurableError> {
         let oldest = now.get().saturating_sub(keep.epochs);
         let anchors = self.rows.keys(Table::Anchors, &[], &[], usize::MAX)?;
@@ -119,10 +125,13 @@ impl<S: Store> DurableLedger<S> {
         })?;
         let mut gone = 0;
         for (holder, digest) in ended {
-            self.rows.remove(Table::Holdings, &join(&holder.key(), digest.as_bytes()));
-            self.rows.remove(Table::References, &join(digest.as_bytes(), &holder.key()));
-            if !self.is_held(&digest)? {
-                self.rows.remove(Table::Blobs, digest.as_bytes());
+            let (prefix, own) = (digest.as_bytes(), join(digest.as_bytes(), &holder.key()));
+            // Asked before anything is staged, so that no error comes in between.
+            let left = self.rows.keys(Table::References, prefix, prefix, 2)?;
+            self.rows.remove(Table::Holdings, &join(&holder.key(), prefix));
+            self.rows.remove(Table::References, &own);
+            if left.iter().all(|reference| *reference == own) {
+                self.rows.remove(Table::Blobs, prefix);
                 gone += 1;
             }
         }

@@ -119,6 +119,14 @@ pub enum DurableError {
         /// Height of the block.
         height: Height,
     },
+    /// A file of an import is refused.
+    #[error("{path}: {cause}")]
+    File {
+        /// Its name in the export.
+        path: String,
+        /// Why.
+        cause: Box<DurableError>,
+    },
     /// A file is no part of a canonical export, or a block cannot be one.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -184,6 +192,9 @@ pub enum Damage {
     /// Its bytes are not those that were written there.
     #[error("its bytes are not those that were written")]
     Seal,
+    /// The store met damage on the way to it.
+    #[error("the store is damaged: {0}")]
+    Medium(String),
     /// Its bytes have no accepted form.
     #[error("{0}")]
     Form(String),

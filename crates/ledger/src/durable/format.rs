@@ -61,8 +61,18 @@ pub(super) fn read<S: Store>(rows: &Rows<S>) -> Result<Option<u32>, DurableError
     Ok(Some(u32::from_le_bytes(number)))
 }
 
-/// Stages the present format.
-pub(super) fn stage<S: Store>(rows: &mut Rows<S>) {
+/// Stages the present format of a store that must be empty. One that only lost its format is not.
+pub(super) fn begin<S: Store>(rows: &mut Rows<S>) -> Result<(), DurableError> {
+    for table in Table::ALL {
+        if !rows.keys(table, &[], &[], 1)?.is_empty() {
+            return Err(DurableError::NotEmpty);
+        }
+    }
+    stage(rows);
+    Ok(())
+}
+
+fn stage<S: Store>(rows: &mut Rows<S>) {
     rows.put(Table::Meta, KEY, &FORMAT.to_le_bytes());
 }
 

@@ -6,7 +6,7 @@ use federation_proto::codec::Canonical as _;
 use super::error::{Damage, DurableError};
 use super::{BOOKMARK, DurableLedger, height_key, read_block};
 use crate::anchor::Anchor;
-use crate::block::{BlockFile, entry_tree};
+use crate::block::{BlockFile, BlockHeader, entry_tree};
 use crate::chain::{EntryProof, log_index};
 use crate::checkpoint::Checkpoint;
 use crate::merkle::LogHash;
@@ -58,12 +58,7 @@ impl<S: Store> DurableLedger<S> {
         let row = self.rows.get(Table::Blocks, &key)?;
         let row = row.ok_or_else(|| DurableError::at_block(height, Damage::Missing))?;
         let mut block = read_block(height, &row)?;
-        let expected = self.tiles().leaf(log_index(height))?;
-        let found = LogHash::of_leaf(&block.header.to_canonical());
-        if found != expected {
-            let (expected, found) = (expected.to_string(), found.to_string());
-            return Err(DurableError::at_block(height, Damage::Hash { expected, found }));
-        }
+        self.check_leaf(&block.header)?;
         block.checkpoint_certificate = self.rows.get(Table::Certificates, &key)?;
         Ok(block)
     }
@@ -153,7 +148,18 @@ impl<S: Store> DurableLedger<S> {
         self.rows.get(Table::Meta, BOOKMARK)
     }
 
-    fn read_anchor(&self, key: &[u8]) -> Result<Anchor, DurableError> {
+    /// Whether the header is the one that the tree has in its place.
+    pub(super) fn check_leaf(&self, header: &BlockHeader) -> Result<(), DurableError> {
+        let expected = self.tiles().leaf(log_index(header.height))?;
+        let found = LogHash::of_leaf(&header.to_canonical());
+        if found != expected {
+            let (expected, found) = (expected.to_string(), found.to_string());
+            return Err(DurableError::at_block(header.height, Damage::Hash { expected, found }));
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_anchor(&self, key: &[u8]) -> Result<Anchor, DurableError> {
         let damaged = |damage| DurableError::of_row(Table::Anchors, key, damage);
         let bytes = self.rows.get(Table::Anchors, key)?.ok_or_else(|| damaged(Damage::Missing))?;
         Anchor::parse(&bytes).map_err(|cause| damaged(Damage::Form(cause.to_string())))

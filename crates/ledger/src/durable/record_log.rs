@@ -21,7 +21,7 @@ use crate::note::Note;
 use crate::store::{MAX_VALUE_BYTES, Store, StoreError, Table};
 
 /// Key of the head in [`Table::Meta`]; a ledger of blocks has another one, so neither opens the other.
-const HEAD: &[u8] = b"records";
+pub(super) const HEAD: &[u8] = b"records";
 
 /// Longest record in bytes.
 pub const MAX_RECORD_BYTES: usize = MAX_VALUE_BYTES - 64;
@@ -64,10 +64,7 @@ impl<S: Store> RecordLog<S> {
     /// [`DurableError::NotEmpty`], or that the store fails.
     pub fn create(store: S) -> Result<Self, DurableError> {
         let mut rows = Rows::new(store);
-        if format::read(&rows)?.is_some() {
-            return Err(DurableError::NotEmpty);
-        }
-        format::stage(&mut rows);
+        format::begin(&mut rows)?;
         let mut log = Self { rows, tree: StoredTree::new(Frontier::default()) };
         log.commit()?;
         Ok(log)
@@ -106,7 +103,8 @@ impl<S: Store> RecordLog<S> {
     /// Stages a record and returns its zero-based index.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`], or that the log is poisoned.
+    /// [`StoreError::TooLarge`], [`DurableError::History`] for a log as long as there can be, or that the log is
+    /// poisoned.
     pub fn append(&mut self, record: &[u8]) -> Result<u64, DurableError> {
         self.rows.check_alive()?;
         if record.len() > MAX_RECORD_BYTES {
@@ -114,8 +112,8 @@ impl<S: Store> RecordLog<S> {
             return Err(StoreError::TooLarge { length, limit }.into());
         }
         let index = self.size();
-        self.rows.put(Table::Blocks, &record_key(index), record);
         self.tree.append(LogHash::of_leaf(record), &mut self.rows)?;
+        self.rows.put(Table::Blocks, &record_key(index), record);
         Ok(index)
     }
 

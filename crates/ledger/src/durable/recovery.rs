@@ -7,7 +7,7 @@
 use federation_proto::Height;
 
 use super::error::{Damage, DurableError};
-use super::{DurableLedger, height_key};
+use super::{DurableLedger, HEAD, height_key};
 use crate::chain::Head;
 use crate::checkpoint::VerifiedCheckpoint;
 use crate::store::{Store, Table};
@@ -25,7 +25,8 @@ pub struct Restored {
 
 impl<S: Store> DurableLedger<S> {
     /// Goes back to a certified checkpoint that the ledger agrees with, durably and at once. Anchors of later
-    /// blocks go to the attic too, certificates with their blocks; blobs stay.
+    /// blocks go to the attic too, certificates with their blocks; blobs stay. After an error nothing of it is
+    /// staged, nor what was staged before.
     ///
     /// # Errors
     /// [`DurableError::RolledBack`] or [`DurableError::Contradicted`] when the ledger does not agree with it,
@@ -34,20 +35,14 @@ impl<S: Store> DurableLedger<S> {
         self.abandon()?;
         self.tiles().check_known(to.checkpoint())?;
         let size = to.checkpoint().size();
-        let head = self.head_at(size)?;
-        let number = self.restorations + 1;
+        let (head, tree) = (self.head_at(size)?, self.tiles().cut(size)?);
+        let uncounted = || Damage::Form("there is no number for another restoration".to_owned());
+        let number = self.restorations.checked_add(1);
+        let number = number.ok_or_else(|| DurableError::of_row(Table::Meta, HEAD, uncounted()))?;
         let removed = self.size() - size;
-        for height in (size + 1..=self.size()).map(Height::new) {
-            self.take_out(Table::Blocks, number, height)?;
-            self.take_out(Table::Certificates, number, height)?;
-        }
-        for anchor in self.anchors()? {
-            if anchor.claimed_checkpoint().size() > size {
-                let height = Height::new(anchor.index().saturating_add(1));
-                self.take_out(Table::Anchors, number, height)?;
-            }
-        }
-        self.tree = self.tiles().cut(size)?;
+        // A part of it must never be committed: the head would name blocks that are gone.
+        self.take_out_after(size, number).inspect_err(|_| self.rows.abandon())?;
+        self.tree = tree;
         (self.head, self.restorations) = (head, number);
         self.commit()?;
         Ok(Restored { head, removed, number })
@@ -71,17 +66,36 @@ impl<S: Store> DurableLedger<S> {
         rows.collect()
     }
 
-    fn take_out(&mut self, table: Table, number: u64, height: Height) -> Result<(), DurableError> {
+    /// Stages the way to the attic for everything that comes after the first `size` blocks.
+    fn take_out_after(&mut self, size: u64, number: u64) -> Result<(), DurableError> {
+        for index in size..self.size() {
+            let key = height_key(Height::new(index + 1));
+            self.take_out(Table::Blocks, number, &key)?;
+            self.take_out(Table::Certificates, number, &key)?;
+        }
+        for key in self.rows.keys(Table::Anchors, &[], &[], usize::MAX)? {
+            match self.read_anchor(&key) {
+                Ok(anchor) if anchor.claimed_checkpoint().size() <= size => {}
+                Ok(_) | Err(DurableError::Corrupt { .. }) => {
+                    self.take_out(Table::Anchors, number, &key)?;
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_out(&mut self, table: Table, number: u64, key: &[u8]) -> Result<(), DurableError> {
         // A row that cannot be read any more is part of what went wrong; it must not hold up recovery.
-        let row = match self.rows.get(table, &height_key(height)) {
+        let row = match self.rows.get(table, key) {
             Ok(row) => row,
             Err(DurableError::Corrupt { .. }) => None,
             Err(other) => return Err(other),
         };
         if let Some(row) = row {
-            self.rows.put(Table::Attic, &attic_key(number, table, height), &row);
+            self.rows.put(Table::Attic, &attic_key(number, table, key), &row);
         }
-        self.rows.remove(table, &height_key(height));
+        self.rows.remove(table, key);
         Ok(())
     }
 
@@ -92,9 +106,9 @@ impl<S: Store> DurableLedger<S> {
     }
 }
 
-/// Number of the restoration, number of the table, height.
-fn attic_key(number: u64, table: Table, height: Height) -> Vec<u8> {
-    [&number.to_be_bytes()[..], &[table as u8], &height_key(height)].concat()
+/// Number of the restoration, number of the table, key in it: a height.
+fn attic_key(number: u64, table: Table, key: &[u8]) -> Vec<u8> {
+    [&number.to_be_bytes()[..], &[table as u8], key].concat()
 }
 
 fn attic_place(key: &[u8]) -> Option<(Table, Height)> {

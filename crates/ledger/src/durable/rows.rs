@@ -3,13 +3,16 @@
 //! Every value is stored behind 16 bytes of BLAKE3 over table, key and value, so a row that was changed, or moved
 //! to another place, is found when it is read, whatever the store below notices.
 
-use std::cell::Cell;
+use std::sync::LazyLock;
 
 use super::error::{Damage, DurableError};
 use crate::store::{Changes, Store, StoreError, Table};
 
 /// BLAKE3 `derive_key` context of a seal.
 const CONTEXT: &str = "prism1 2026-11-24 store-row";
+
+/// Where every seal begins: with the context hashed.
+static BEGUN: LazyLock<blake3::Hasher> = LazyLock::new(|| blake3::Hasher::new_derive_key(CONTEXT));
 
 /// Bytes of a seal.
 const SEAL: usize = 16;
@@ -19,20 +22,20 @@ const SEAL: usize = 16;
 pub(super) struct Rows<S> {
     store: S,
     staged: Changes,
-    /// Set by the first failure of the medium. Reads go through a shared reference, hence the cell.
-    poisoned: Cell<bool>,
+    /// Set when memory and store may no longer agree.
+    poisoned: bool,
 }
 
 impl<S: Store> Rows<S> {
     pub(super) fn new(store: S) -> Self {
-        Self { store, staged: Changes::default(), poisoned: Cell::new(false) }
+        Self { store, staged: Changes::default(), poisoned: false }
     }
 
     /// The value of a row as the next commit will leave it.
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, DurableError> {
         let sealed = match self.staged.of(table, key) {
             Some(staged) => staged.map(<[u8]>::to_vec),
-            None => self.of_store(|store| store.get(table, key))?,
+            None => self.of_store(|store| store.get(table, key)).map_err(named(table, key))?,
         };
         sealed.map(|sealed| open(table, key, sealed)).transpose()
     }
@@ -45,14 +48,18 @@ impl<S: Store> Rows<S> {
         from: &[u8],
         limit: usize,
     ) -> Result<Vec<Vec<u8>>, DurableError> {
+        let staged =
+            || self.staged.range(table, from).take_while(|(key, _)| key.starts_with(prefix));
         // What is staged can take away that many of the stored ones.
-        let removed = self.staged.range(table, from).filter(|(_, value)| value.is_none()).count();
-        let stored =
-            self.of_store(|store| store.keys(table, from, limit.saturating_add(removed)))?;
-        let kept = stored.into_iter().filter(|key| self.staged.of(table, key).is_none());
-        let added = self.staged.range(table, from).filter(|(_, value)| value.is_some());
+        let removed = staged().filter(|(_, value)| value.is_none()).count();
+        let stored = self
+            .of_store(|store| store.keys(table, from, limit.saturating_add(removed)))
+            .map_err(named(table, from))?;
+        let kept = stored
+            .into_iter()
+            .filter(|key| key.starts_with(prefix) && self.staged.of(table, key).is_none());
+        let added = staged().filter(|(_, value)| value.is_some());
         let mut keys: Vec<Vec<u8>> = kept.chain(added.map(|(key, _)| key.to_vec())).collect();
-        keys.retain(|key| key.starts_with(prefix));
         keys.sort_unstable();
         keys.truncate(limit);
         Ok(keys)
@@ -73,7 +80,7 @@ impl<S: Store> Rows<S> {
     pub(super) fn commit(&mut self) -> Result<(), DurableError> {
         self.check_alive()?;
         let done = self.store.commit(&self.staged);
-        self.poisoned.set(done.is_err());
+        self.poisoned = done.is_err();
         self.staged = Changes::default();
         Ok(done?)
     }
@@ -83,15 +90,20 @@ impl<S: Store> Rows<S> {
         self.staged = Changes::default();
     }
 
+    /// Nothing goes on before the store is opened anew: what is in memory is not what the store has.
+    pub(super) fn poison(&mut self) {
+        self.poisoned = true;
+    }
+
     pub(super) fn check_store(&mut self) -> Result<(), DurableError> {
         self.check_alive()?;
         let sound = self.store.check();
-        self.poisoned.set(sound.is_err());
+        self.poisoned = sound.is_err();
         Ok(sound?)
     }
 
     pub(super) fn check_alive(&self) -> Result<(), DurableError> {
-        if self.poisoned.get() { Err(StoreError::Poisoned.into()) } else { Ok(()) }
+        if self.poisoned { Err(StoreError::Poisoned.into()) } else { Ok(()) }
     }
 
     pub(super) fn into_store(self) -> S {
@@ -107,6 +119,16 @@ impl<S: Store> Rows<S> {
     }
 }
 
+/// A store that met damage knows its own pages only; here it is known which row was to be read.
+fn named(table: Table, key: &[u8]) -> impl FnOnce(DurableError) -> DurableError {
+    move |cause| match cause {
+        DurableError::Store(StoreError::Damaged { detail }) => {
+            DurableError::of_row(table, key, Damage::Medium(detail))
+        }
+        other => other,
+    }
+}
+
 fn open(table: Table, key: &[u8], mut sealed: Vec<u8>) -> Result<Vec<u8>, DurableError> {
     let damaged = || DurableError::of_row(table, key, Damage::Seal);
     let Some((found, value)) = sealed.split_first_chunk::<SEAL>() else { return Err(damaged()) };
@@ -118,7 +140,7 @@ fn open(table: Table, key: &[u8], mut sealed: Vec<u8>) -> Result<Vec<u8>, Durabl
 }
 
 fn seal(table: Table, key: &[u8], value: &[u8]) -> [u8; SEAL] {
-    let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
+    let mut hasher = BEGUN.clone();
     // Keys are at most 64 bytes long, so one byte of length separates key and value.
     let length = u8::try_from(key.len()).unwrap_or(u8::MAX);
     hasher.update(&[table as u8, length]).update(key).update(value);

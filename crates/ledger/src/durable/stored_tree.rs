@@ -10,17 +10,19 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use federation_proto::Height;
 
 use super::error::{Damage, DurableError, Place};
 use super::rows::Rows;
+use crate::anchor::{Anchor, AnchorError};
 use crate::checkpoint::Checkpoint;
 use crate::merkle::LogHash;
 use crate::merkle::frontier::Frontier;
 use crate::merkle::history::{HistoryError, HistoryTree};
 use crate::merkle::subtrees::{self, Subtrees};
+use crate::merkle::verify::verify_inclusion;
 use crate::store::{Store, Table};
 
 /// Levels of the history tree in one tile.
@@ -41,9 +43,9 @@ pub(super) struct StoredTree {
     size: u64,
     base: Frontier,
     /// The unfinished tile of each level; it may have no entry yet.
-    edge: Vec<Rc<Tile>>,
+    edge: Vec<Arc<Tile>>,
     /// Full tiles that have been read and believed.
-    cache: RefCell<BTreeMap<(u32, u64), Rc<Tile>>>,
+    cache: RefCell<BTreeMap<(u32, u64), Arc<Tile>>>,
 }
 
 impl StoredTree {
@@ -62,7 +64,7 @@ impl StoredTree {
             for _ in 0..entries % WIDTH {
                 tile.append_hash(LogHash::from_bytes([0; 32]));
             }
-            tree.edge.push(Rc::new(tile));
+            tree.edge.push(Arc::new(tile));
         }
         tree
     }
@@ -85,7 +87,7 @@ impl StoredTree {
             } else {
                 read_tile(rows, level, entries / WIDTH, width, size)?
             };
-            tree.edge.push(Rc::new(tile));
+            tree.edge.push(Arc::new(tile));
         }
         Ok(tree)
     }
@@ -105,14 +107,15 @@ impl StoredTree {
         rows: &mut Rows<S>,
     ) -> Result<(), DurableError> {
         let mut entry = leaf;
-        self.size += 1;
+        let longest = HistoryError::SizeBeyondTree { requested: self.size, size: self.size };
+        self.size = self.size.checked_add(1).ok_or(longest)?;
         for level in 0.. {
             let number = entries(self.size, level).saturating_sub(1) / WIDTH;
             if self.edge.len() == level as usize {
-                self.edge.push(Rc::new(Tile::new()));
+                self.edge.push(Arc::new(Tile::new()));
             }
             let Some(tile) = self.edge.get_mut(level as usize) else { break };
-            Rc::make_mut(tile).append_hash(entry);
+            Arc::make_mut(tile).append_hash(entry);
             if tile.size() < WIDTH {
                 break;
             }
@@ -177,7 +180,7 @@ impl StoredTree {
         Ok(LogHash::of_node(&left, &right))
     }
 
-    fn keep(&self, level: u32, number: u64, tile: Rc<Tile>) {
+    fn keep(&self, level: u32, number: u64, tile: Arc<Tile>) {
         let mut cache = self.cache.borrow_mut();
         if cache.len() >= CACHED {
             // Reads go along the log, so all of them are old at about the same time.
@@ -195,12 +198,12 @@ pub(super) struct Tiles<'a, S> {
 
 impl<S: Store> Tiles<'_, S> {
     /// A tile, believed.
-    fn tile(&self, level: u32, number: u64) -> Result<Rc<Tile>, DurableError> {
+    fn tile(&self, level: u32, number: u64) -> Result<Arc<Tile>, DurableError> {
         if number == entries(self.tree.size, level) / WIDTH {
             return Ok(self.tree.edge.get(level as usize).cloned().unwrap_or_default());
         }
         if let Some(tile) = self.tree.cache.borrow().get(&(level, number)) {
-            return Ok(Rc::clone(tile));
+            return Ok(Arc::clone(tile));
         }
         let tile = read_tile(self.rows, level, number, WIDTH, self.tree.size)?;
         let found = self.tree.root_of(&tile, level, number)?;
@@ -211,8 +214,8 @@ impl<S: Store> Tiles<'_, S> {
             let place = place(level, number, self.tree.size);
             return Err(DurableError::Corrupt { place, damage: Damage::Hash { expected, found } });
         }
-        let tile = Rc::new(tile);
-        self.tree.keep(level, number, Rc::clone(&tile));
+        let tile = Arc::new(tile);
+        self.tree.keep(level, number, Arc::clone(&tile));
         Ok(tile)
     }
 
@@ -230,6 +233,15 @@ impl<S: Store> Tiles<'_, S> {
         }
         let (own, known) = (self.root_at(size)?, known.root());
         if own == known { Ok(()) } else { Err(DurableError::Contradicted { size, own, known }) }
+    }
+
+    /// Whether an anchor proves a leaf of this tree.
+    pub(super) fn check_anchor(&self, anchor: &Anchor) -> Result<(), DurableError> {
+        let known = anchor.claimed_checkpoint();
+        self.check_known(known)?;
+        let (index, size, root) = (anchor.index(), known.size(), known.root());
+        verify_inclusion(&self.leaf(index)?, index, size, anchor.path(), &root)
+            .map_err(|cause| AnchorError::from(cause).into())
     }
 
     pub(super) fn check_size(&self, requested: u64) -> Result<(), DurableError> {
@@ -256,7 +268,7 @@ impl<S: Store> Tiles<'_, S> {
                     tile.append_hash(whole.subtree(0, entry)?);
                 }
             }
-            cut.edge.push(Rc::new(tile));
+            cut.edge.push(Arc::new(tile));
         }
         Ok(cut)
     }

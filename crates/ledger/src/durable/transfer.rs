@@ -1,5 +1,7 @@
 //! The canonical export out of a durable ledger, and into one.
 
+use std::collections::BTreeMap;
+
 use federation_proto::{Digest, Height};
 
 use super::error::{Damage, DurableError};
@@ -7,7 +9,7 @@ use super::{DurableLedger, Holder};
 use crate::export::{self, ExportError};
 use crate::store::{Store, Table};
 
-/// Blocks that are imported in one commit.
+/// Files that are imported in one commit.
 const GROUP: u64 = 256;
 
 /// What an import took in.
@@ -30,7 +32,8 @@ impl<S: Store> DurableLedger<S> {
         &self,
         mut write: impl FnMut(&str, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        for height in (self.base().height.get() + 1..=self.size()).map(Height::new) {
+        for index in self.base().height.get()..self.size() {
+            let height = Height::new(index + 1);
             let block = self.block(height)?;
             let path = export::block_path(height).map_err(DurableError::from)?;
             write(&path, &export::encode_block(&block).map_err(DurableError::from)?)?;
@@ -41,44 +44,69 @@ impl<S: Store> DurableLedger<S> {
         Ok(())
     }
 
-    /// Takes in files of a canonical export, in any order, and makes them durable: blocks that follow the head, and
-    /// blobs, which `holder` holds from now on. Blocks that are there already must be the same ones.
+    /// Takes in files of a canonical export, in any order, and makes them durable: blocks that follow the head,
+    /// checkpoint certificates that held blocks lack, and blobs, which `holder` holds from now on. Blocks that are
+    /// there already must be the same ones; those before the first one held are passed over, nothing here can check
+    /// them.
     ///
     /// # Errors
-    /// [`DurableError::Export`] for a file that is none, [`DurableError::Append`] for a block that does not follow,
-    /// [`DurableError::OtherBlock`], or that the store fails. Whole groups before that are durable.
+    /// [`DurableError::File`], which names the file and says why: [`DurableError::Export`] for one that is none,
+    /// [`DurableError::Append`] for a block that does not follow, [`DurableError::OtherBlock`]; or that the store
+    /// fails. Whole groups before that are durable, and nothing is staged.
     pub fn import(
         &mut self,
         files: impl IntoIterator<Item = (String, Vec<u8>)>,
         holder: Holder,
     ) -> Result<Imported, DurableError> {
-        let mut taken = Imported::default();
         // By name, blocks are in the order of their heights.
-        let files: std::collections::BTreeMap<String, Vec<u8>> = files.into_iter().collect();
-        for (path, bytes) in &files {
-            if let Some(height) = export::parse_block_path(path) {
-                let block = export::decode_block(height, bytes)?;
-                if height <= self.head().height && height > self.base().height {
-                    if self.block(height)?.header != block.header {
-                        return Err(DurableError::OtherBlock { height });
-                    }
-                    continue;
-                }
-                self.append(&block)?;
-                taken.blocks += 1;
-                if taken.blocks.is_multiple_of(GROUP) {
-                    self.commit()?;
-                }
-            } else if let Some(named) = export::parse_blob_path(path) {
-                export::check_blob(&named, bytes)?;
-                self.put_blob(bytes, holder)?;
-                taken.blobs += 1;
-            } else {
-                return Err(ExportError::Name { found: path.chars().take(80).collect() }.into());
+        let files: BTreeMap<String, Vec<u8>> = files.into_iter().collect();
+        let mut taken = Imported::default();
+        let done = (1_u64..).zip(&files).try_for_each(|(number, (path, bytes))| {
+            self.import_file(path, bytes, holder, &mut taken).map_err(|cause| {
+                DurableError::File { path: path.chars().take(80).collect(), cause: Box::new(cause) }
+            })?;
+            if number.is_multiple_of(GROUP) { self.commit().map(drop) } else { Ok(()) }
+        });
+        match done {
+            Ok(()) => self.commit().map(|_| taken),
+            Err(cause) => {
+                // Whatever keeps what is staged from being forgotten is seen at the next call.
+                let _ = self.abandon();
+                Err(cause)
             }
         }
-        self.commit()?;
-        Ok(taken)
+    }
+
+    fn import_file(
+        &mut self,
+        path: &str,
+        bytes: &[u8],
+        holder: Holder,
+        taken: &mut Imported,
+    ) -> Result<(), DurableError> {
+        if let Some(named) = export::parse_blob_path(path) {
+            export::check_blob(&named, bytes)?;
+            self.put_blob(bytes, holder)?;
+            taken.blobs += 1;
+            return Ok(());
+        }
+        let Some(height) = export::parse_block_path(path) else {
+            return Err(ExportError::Name { found: path.chars().take(80).collect() }.into());
+        };
+        let block = export::decode_block(height, bytes)?;
+        if height <= self.base().height {
+            return Ok(());
+        }
+        if height > self.head().height {
+            self.append(&block)?;
+            taken.blocks += 1;
+            return Ok(());
+        }
+        if self.block(height)?.header != block.header {
+            return Err(DurableError::OtherBlock { height });
+        }
+        let certificate = block.checkpoint_certificate;
+        certificate.map_or(Ok(()), |certificate| self.attach_checkpoint(height, &certificate))
     }
 
     /// The digests of all blobs, in their order.

@@ -1,13 +1,11 @@
 //! Reading everything: what opening takes on trust from the hash tree, looked at row by row.
 
 use federation_proto::Height;
-use federation_proto::codec::Canonical as _;
 
 use super::error::{Damage, DurableError};
 use super::{DurableLedger, height_key, read_block};
+use crate::block::check_certificate;
 use crate::chain::Head;
-use crate::merkle::LogHash;
-use crate::merkle::frontier::Frontier;
 use crate::store::{Store, Table};
 
 /// Keys that are read at a time.
@@ -30,7 +28,7 @@ pub struct Verified {
 
 impl<S: Store> DurableLedger<S> {
     /// Reads and checks every row: each block's form, order, batch and place in the tree, every tile, certificate,
-    /// anchor, blob and reference, and whatever the store can check about itself. What the certificates prove is
+    /// anchor, blob, reference and row of the attic, and whatever the store can check about itself. What the certificates prove is
     /// for the consensus crate to say.
     ///
     /// # Errors
@@ -42,14 +40,17 @@ impl<S: Store> DurableLedger<S> {
         self.verify_certificates(&mut found)?;
         self.verify_blobs(&mut found)?;
         for anchor in self.anchors()? {
-            self.tiles().check_known(anchor.claimed_checkpoint())?;
+            self.tiles().check_anchor(&anchor)?;
             found.anchors += 1;
+        }
+        for table in [Table::Meta, Table::Attic] {
+            self.each_key(table, |key| self.rows.get(table, key).map(drop))?;
         }
         Ok(found)
     }
 
     fn verify_blocks(&self, found: &mut Verified) -> Result<(), DurableError> {
-        let (mut head, mut log) = (self.base(), self.tree.base().clone());
+        let mut head = self.base();
         while head.height < self.head().height {
             let height = head.height.next();
             let row = self.rows.get(Table::Blocks, &height_key(height))?;
@@ -58,7 +59,7 @@ impl<S: Store> DurableLedger<S> {
             let header = &block.header;
             head.check_follows(self.ledger_id(), header)
                 .map_err(|cause| DurableError::at_block(height, Damage::Order(cause)))?;
-            self.verify_leaf(height, &header.to_canonical(), &mut log)?;
+            self.check_leaf(header)?;
             head = Head::after(header);
             found.blocks += 1;
             found.entries += u64::from(header.entries_count);
@@ -70,28 +71,14 @@ impl<S: Store> DurableLedger<S> {
         Ok(())
     }
 
-    fn verify_leaf(
-        &self,
-        height: Height,
-        header: &[u8],
-        log: &mut Frontier,
-    ) -> Result<(), DurableError> {
-        let expected = self.tiles().leaf(log.size())?;
-        let found = LogHash::of_leaf(header);
-        if expected != found {
-            let (expected, found) = (expected.to_string(), found.to_string());
-            return Err(DurableError::at_block(height, Damage::Hash { expected, found }));
-        }
-        log.append(header);
-        Ok(())
-    }
-
     fn verify_certificates(&self, found: &mut Verified) -> Result<(), DurableError> {
         self.each_key(Table::Certificates, |key| {
+            let damaged =
+                |cause| DurableError::of_row(Table::Certificates, key, Damage::Form(cause));
             let certificate = self.rows.get(Table::Certificates, key)?.unwrap_or_default();
-            crate::block::check_certificate(&certificate).map_err(|cause| {
-                DurableError::of_row(Table::Certificates, key, Damage::Form(cause.to_string()))
-            })?;
+            check_certificate(&certificate).map_err(|cause| damaged(cause.to_string()))?;
+            let height = <[u8; 8]>::try_from(key).map_or(0, u64::from_be_bytes);
+            self.check_held(Height::new(height)).map_err(|cause| damaged(cause.to_string()))?;
             found.certificates += 1;
             Ok(())
         })

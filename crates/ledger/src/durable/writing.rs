@@ -10,7 +10,10 @@ use crate::anchor::Anchor;
 use crate::block::{BlockFile, check_certificate};
 use crate::chain::{AppendError, Head};
 use crate::merkle::LogHash;
-use crate::store::{Store, Table};
+use crate::store::{Store, StoreError, Table};
+
+/// Longest bookmark in bytes.
+pub const MAX_BOOKMARK_BYTES: usize = 4 << 10;
 
 impl<S: Store> DurableLedger<S> {
     /// Stages a block that consensus has committed.
@@ -23,11 +26,11 @@ impl<S: Store> DurableLedger<S> {
         block.check().map_err(AppendError::from)?;
         let header = &block.header;
         let key = height_key(header.height);
+        self.tree.append(LogHash::of_leaf(&header.to_canonical()), &mut self.rows)?;
         if let Some(certificate) = &block.checkpoint_certificate {
             self.rows.put(Table::Certificates, &key, certificate);
         }
         self.rows.put(Table::Blocks, &key, &block_row(block));
-        self.tree.append(LogHash::of_leaf(&header.to_canonical()), &mut self.rows)?;
         self.head = Head::after(header);
         Ok(self.head.id)
     }
@@ -58,9 +61,10 @@ impl<S: Store> DurableLedger<S> {
     /// here.
     ///
     /// # Errors
-    /// [`DurableError::Contradicted`] when it is of another history, or that the store fails.
+    /// [`DurableError::Contradicted`] when it is of another history, [`DurableError::Anchor`] when its path proves
+    /// nothing there, or that the store fails.
     pub fn keep_anchor(&mut self, anchor: &Anchor) -> Result<(), DurableError> {
-        self.tiles().check_known(anchor.claimed_checkpoint())?;
+        self.tiles().check_anchor(anchor)?;
         let height = Height::new(anchor.index().saturating_add(1));
         self.check_held(height)?;
         let bytes = anchor.to_text();
@@ -72,9 +76,13 @@ impl<S: Store> DurableLedger<S> {
     /// blocks, such as the mark of the safety log.
     ///
     /// # Errors
-    /// The ledger is poisoned.
+    /// [`StoreError::TooLarge`] beyond [`MAX_BOOKMARK_BYTES`], or that the ledger is poisoned.
     pub fn set_bookmark(&mut self, bookmark: &[u8]) -> Result<(), DurableError> {
         self.rows.check_alive()?;
+        let (length, limit) = (bookmark.len(), MAX_BOOKMARK_BYTES);
+        if length > limit {
+            return Err(StoreError::TooLarge { length, limit }.into());
+        }
         self.rows.put(Table::Meta, BOOKMARK, bookmark);
         Ok(())
     }
@@ -103,12 +111,14 @@ impl<S: Store> DurableLedger<S> {
     /// Forgets what is staged.
     ///
     /// # Errors
-    /// [`DurableError::Corrupt`], or that the store fails.
+    /// [`DurableError::Corrupt`], or that the store fails. The ledger is poisoned then.
     pub fn abandon(&mut self) -> Result<(), DurableError> {
         self.rows.abandon();
         if self.head != self.durable {
             let size = self.durable.height.get();
-            self.tree = StoredTree::load(self.tree.base().clone(), size, &self.rows)?;
+            let tree = StoredTree::load(self.tree.base().clone(), size, &self.rows);
+            // The rows of the staged blocks are gone: a head above them must never be committed.
+            self.tree = tree.inspect_err(|_| self.rows.poison())?;
             self.head = self.durable;
         }
         Ok(())

@@ -6,6 +6,7 @@ use super::disk::{Disk, Fault, Step, after_power_loss, apply};
 use super::oracle::{Kind, Outcome, Violation, judge};
 use super::random::Random;
 use super::workload::{Progress, Workload};
+use crate::durable::DurableLedger;
 use crate::store::StoreError;
 use crate::store::redb::RedbStore;
 
@@ -106,20 +107,41 @@ impl Recording {
 
     fn power_losses(&mut self) -> Result<(), Violation> {
         let mut synced = Vec::new();
-        let mut unsynced: Vec<Step> = Vec::new();
+        let mut unsynced = Vec::new();
         for number in 0..=self.steps.len() {
-            for _ in 0..POWER_LOSSES {
+            for loss in 0..POWER_LOSSES {
                 let image = after_power_loss(&synced, &unsynced, &mut self.random);
                 let progress = self.progress(number);
+                if loss == 0 {
+                    self.second_loss(number, &image, progress)?;
+                }
                 self.judge(Kind::PowerLoss, number as u64, image, progress)?;
             }
-            match self.steps.get(number) {
-                Some(Step::Sync) => unsynced.drain(..).for_each(|step| apply(&mut synced, &step)),
-                Some(step) => unsynced.push(step.clone()),
-                None => {}
+            if let Some(step) = self.steps.get(number) {
+                settle(&mut synced, &mut unsynced, step);
             }
         }
         Ok(())
+    }
+
+    /// The power goes again while the ledger is opened or closed after a first loss.
+    fn second_loss(
+        &mut self,
+        number: usize,
+        first: &[u8],
+        progress: Progress,
+    ) -> Result<(), Violation> {
+        let disk = Disk::of(first.to_vec());
+        // What opening says is judged elsewhere.
+        drop(RedbStore::with_backend(disk.clone()).map(DurableLedger::open_any));
+        let steps = disk.steps();
+        let (mut synced, mut unsynced) = (first.to_vec(), Vec::new());
+        let done = self.random.below(steps.len() as u64 + 1);
+        for (_, step) in (0..done).zip(&steps) {
+            settle(&mut synced, &mut unsynced, step);
+        }
+        let image = after_power_loss(&synced, &unsynced, &mut self.random);
+        self.judge(Kind::SecondLoss, number as u64, image, progress)
     }
 
     /// Faults to which the ledger must react: each in a run of its own.
@@ -172,10 +194,7 @@ impl Recording {
                 synced = after_power_loss(&synced, &unsynced, &mut self.random);
                 unsynced.clear();
             }
-            match step {
-                Step::Sync => unsynced.drain(..).for_each(|step| apply(&mut synced, &step)),
-                step => unsynced.push(step.clone()),
-            }
+            settle(&mut synced, &mut unsynced, step);
         }
         after_power_loss(&synced, &unsynced, &mut self.random)
     }
@@ -227,5 +246,13 @@ impl Recording {
             self.judge(Kind::Truncation, length, cut, end)?;
         }
         Ok(())
+    }
+}
+
+/// A step is in the cache until the next sync.
+fn settle(synced: &mut Vec<u8>, unsynced: &mut Vec<Step>, step: &Step) {
+    match step {
+        Step::Sync => unsynced.drain(..).for_each(|step| apply(synced, &step)),
+        step => unsynced.push(step.clone()),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use federation_proto::Height;
 use thiserror::Error;
 
 use super::disk::Disk;
@@ -10,11 +9,16 @@ use super::workload::{Model, Progress, Workload};
 use crate::durable::{DurableError, DurableLedger};
 use crate::store::redb::RedbStore;
 
+/// Blocks that are appended after a recovery.
+const NEXT_BLOCKS: usize = 3;
+
 /// The kinds of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// The power went.
     PowerLoss,
+    /// The power went, and again while the ledger was opened.
+    SecondLoss,
     /// A write failed.
     WriteError,
     /// A sync failed.
@@ -57,7 +61,10 @@ pub(super) enum Outcome {
 impl Kind {
     /// Whether the disk did what it acknowledged: then nothing may be refused.
     const fn is_honest(self) -> bool {
-        matches!(self, Self::PowerLoss | Self::WriteError | Self::SyncError | Self::Full)
+        matches!(
+            self,
+            Self::PowerLoss | Self::SecondLoss | Self::WriteError | Self::SyncError | Self::Full
+        )
     }
 }
 
@@ -65,6 +72,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::PowerLoss => "power loss",
+            Self::SecondLoss => "second power loss",
             Self::WriteError => "write error",
             Self::SyncError => "sync error",
             Self::Full => "full disk",
@@ -121,7 +129,8 @@ fn recovered(
     image: Vec<u8>,
     progress: Progress,
 ) -> Result<Model, Failure> {
-    let store = RedbStore::with_backend(Disk::of(image)).map_err(DurableError::from)?;
+    let disk = Disk::of(image);
+    let store = RedbStore::with_backend(disk.clone()).map_err(DurableError::from)?;
     // Who distrusts the disk keeps the last checkpoint elsewhere.
     let acknowledged = progress.acknowledged.checked_sub(1);
     let last =
@@ -155,16 +164,44 @@ fn recovered(
             )));
         }
     }
-    read_model(workload, &mut ledger, Height::new(size))
+    let model = read_model(workload, &ledger)?;
+    if kind.is_honest() {
+        go_on(workload, ledger, disk)?;
+    }
+    Ok(model)
 }
 
-fn read_model(
+/// Who recovered can write again, and what is written then hurts nothing that was there.
+fn go_on(
     workload: &Workload,
-    ledger: &mut DurableLedger<RedbStore>,
-    head: Height,
-) -> Result<Model, Failure> {
+    mut ledger: DurableLedger<RedbStore>,
+    disk: Disk,
+) -> Result<(), Failure> {
+    let size = usize::try_from(ledger.size()).unwrap_or(0);
+    for block in workload.chain.blocks().skip(size).take(NEXT_BLOCKS) {
+        ledger.append(block)?;
+    }
+    let before = read_model(workload, &ledger)?;
+    ledger.commit()?;
+    drop(ledger);
+    let store = RedbStore::with_backend(disk).map_err(DurableError::from)?;
+    let mut ledger = DurableLedger::open(store, workload.chain.ledger_id(), None)?;
+    ledger.verify()?;
+    for expected in workload.chain.blocks().take(usize::try_from(before.size).unwrap_or(0)) {
+        if ledger.block(expected.header.height)? != *expected {
+            let found = format!("another block {} after going on", expected.header.height);
+            return Err(Failure::Answer(found));
+        }
+    }
+    if read_model(workload, &ledger)? != before {
+        return Err(Failure::Answer("another state after going on".to_owned()));
+    }
+    Ok(())
+}
+
+fn read_model(workload: &Workload, ledger: &DurableLedger<RedbStore>) -> Result<Model, Failure> {
     let mut model = Model {
-        size: head.get(),
+        size: ledger.size(),
         note: ledger.bookmark()?,
         blobs: std::collections::BTreeMap::new(),
         anchors: ledger.anchors()?,

@@ -189,8 +189,8 @@ impl Workload {
 
 impl Group {
     fn draw(random: &mut Random) -> Self {
-        // One group in eight crosses a border of tiles for sure.
-        let blocks = if random.chance(8) { 256 } else { 1 + random.below(6) };
+        // One group in thirty-two crosses a border of tiles for sure; each such block is read after each fault.
+        let blocks = if random.chance(32) { 256 } else { 1 + random.below(6) };
         let blobs = (0..random.below(3)).map(|_| {
             let length = usize::try_from(random.below(6000)).unwrap_or(0);
             vec![random.below(4) as u8; length]

@@ -13,6 +13,8 @@ mod proof;
 #[cfg(test)]
 mod tests;
 
+use std::sync::LazyLock;
+
 use federation_proto::{Digest, HashDomain, limits};
 use rs_merkle::{Hasher, MerkleTree};
 use thiserror::Error;
@@ -33,6 +35,10 @@ pub const EMPTY_ENTRIES_ROOT: Digest = Digest::from_bytes([
 
 /// BLAKE3 `derive_key` context of inner nodes. Leaves use [`HashDomain::EntryLeaf`].
 const NODE_CONTEXT: &str = "prism1 2026-11-24 entry-node";
+
+/// Where every inner node begins: with the context hashed.
+static NODE_BEGUN: LazyLock<blake3::Hasher> =
+    LazyLock::new(|| blake3::Hasher::new_derive_key(NODE_CONTEXT));
 
 /// BLAKE3 `derive_key` context of the root, over the count and the top of the tree.
 const ROOT_CONTEXT: &str = "prism1 2026-11-24 entries-root";
@@ -147,7 +153,7 @@ fn bind_count(count: u32, top: &Digest) -> Digest {
 
 impl TreeHash for Digest {
     fn node(left: &Self, right: &Self) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key(NODE_CONTEXT);
+        let mut hasher = NODE_BEGUN.clone();
         hasher.update(left.as_bytes()).update(right.as_bytes());
         Self::from_bytes(*hasher.finalize().as_bytes())
     }

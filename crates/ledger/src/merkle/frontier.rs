@@ -17,9 +17,18 @@ pub struct Frontier {
     nodes: Vec<LogHash>,
 }
 
+/// Most leaves of a tree that is restored: no log is ever as long, and one leaf more still has a number.
+const MAX_LEAVES: u64 = 1 << 63;
+
 /// Why a frontier could not be restored.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FrontierError {
+    /// No log is that long.
+    #[error("a tree of {size} leaves, at most {MAX_LEAVES} are restored")]
+    Size {
+        /// Number of leaves.
+        size: u64,
+    },
     /// The size demands another number of subtree roots.
     #[error("{found} subtree roots for size {size}, which has {expected} complete subtrees")]
     NodeCount {
@@ -37,8 +46,11 @@ impl Frontier {
     /// compare [`Self::root`] with a certified root before use.
     ///
     /// # Errors
-    /// [`FrontierError::NodeCount`] when the number of nodes does not fit the size.
+    /// [`FrontierError::Size`], or [`FrontierError::NodeCount`] when the number of nodes does not fit the size.
     pub fn from_nodes(size: u64, nodes: Vec<LogHash>) -> Result<Self, FrontierError> {
+        if size > MAX_LEAVES {
+            return Err(FrontierError::Size { size });
+        }
         let expected = size.count_ones() as usize;
         if nodes.len() != expected {
             return Err(FrontierError::NodeCount { size, expected, found: nodes.len() });
@@ -53,10 +65,11 @@ impl Frontier {
     /// The root is not checked here: compare [`Self::root`] with the certified one.
     ///
     /// # Errors
-    /// [`ProofError::IndexOutOfRange`] for size 0, [`ProofError::PathLength`] when `path` is not
+    /// [`ProofError::IndexOutOfRange`] for size 0 or beyond 2⁶³, [`ProofError::PathLength`] when `path` is not
     /// as long as the way to the last leaf.
     pub fn from_last_leaf(leaf: LogHash, size: u64, path: &[LogHash]) -> Result<Self, ProofError> {
-        let index = size.checked_sub(1).ok_or(ProofError::IndexOutOfRange { index: 0, size })?;
+        let restored = size.checked_sub(1).filter(|_| size <= MAX_LEAVES);
+        let index = restored.ok_or(ProofError::IndexOutOfRange { index: 0, size })?;
         let expected = inclusion_path_length(index, size)?;
         let within_last = size.trailing_zeros() as usize;
         let found = path.len();

@@ -50,6 +50,9 @@ pub fn inclusion<S: Subtrees>(
     index: u64,
     size: u64,
 ) -> Result<Vec<LogHash>, S::Error> {
+    if index >= size {
+        return Ok(Vec::new());
+    }
     path_above(subtrees, index, 0, size)
 }
 
@@ -121,4 +124,23 @@ fn complete(size: u64) -> impl Iterator<Item = u32> {
     let rest = |size: u64| (size != 0).then_some(size);
     iter::successors(rest(size), move |size| rest(size & (size - 1)))
         .map(|size| size.trailing_zeros())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::merkle::history::HistoryTree;
+
+    #[test]
+    fn what_is_not_in_the_tree_has_no_path() {
+        let mut tree = HistoryTree::new();
+        for leaf in 0..40_u8 {
+            tree.append(&[leaf]);
+        }
+        for size in 0..40 {
+            for index in (size..80).chain([u64::MAX - 1, u64::MAX]) {
+                assert_eq!(inclusion(&tree, index, size), Ok(vec![]), "{index} of {size}");
+            }
+        }
+    }
 }

@@ -12,6 +12,7 @@
 //! tear in it must reach redb, which then takes the other slot. It has no check sector.
 
 use std::io;
+use std::sync::LazyLock;
 
 use redb::StorageBackend;
 
@@ -27,15 +28,18 @@ const SUM: usize = 16;
 /// BLAKE3 `derive_key` context of the checksum, over page number and data.
 const CONTEXT: &str = "prism1 2026-11-24 store-page";
 
+/// Where every checksum begins: with the context hashed.
+static BEGUN: LazyLock<blake3::Hasher> = LazyLock::new(|| blake3::Hasher::new_derive_key(CONTEXT));
+
 /// A storage whose pages are checked when they are read.
 #[derive(Debug)]
-pub struct CheckedPages<B> {
+pub(super) struct CheckedPages<B> {
     medium: B,
 }
 
 impl<B: StorageBackend> CheckedPages<B> {
     /// Over a medium that is empty or was written by another value of this type.
-    pub fn new(medium: B) -> Self {
+    pub(super) fn new(medium: B) -> Self {
         Self { medium }
     }
 
@@ -75,6 +79,11 @@ impl<B: StorageBackend> CheckedPages<B> {
 impl<B: StorageBackend> StorageBackend for CheckedPages<B> {
     fn len(&self) -> io::Result<u64> {
         let raw = self.medium.len()?;
+        if 0 < raw && raw < STRIDE {
+            // redb would take it for empty, and make a new database of it.
+            let message = format!("{raw} bytes are less than a page");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
         // A length that is cut within a page is seen as too short for it, and redb refuses.
         Ok(raw / STRIDE * DATA)
     }
@@ -147,10 +156,13 @@ fn check_page(number: u64, data: &[u8], check: &[u8]) -> io::Result<()> {
 }
 
 fn checksum(number: u64, data: &[u8]) -> [u8; SUM] {
-    let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
-    hasher.update(&number.to_le_bytes()).update(data);
+    // In one piece. BLAKE3 hashes whole chunks side by side, but one by one once an odd piece came before them.
+    let mut piece = [0; 8 + DATA as usize];
+    let (place, content) = piece.split_at_mut(8);
+    place.copy_from_slice(&number.to_le_bytes());
+    content.copy_from_slice(data);
     let mut sum = [0; SUM];
-    hasher.finalize_xof().fill(&mut sum);
+    BEGUN.clone().update(&piece).finalize_xof().fill(&mut sum);
     sum
 }
 

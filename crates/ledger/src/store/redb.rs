@@ -3,6 +3,7 @@
 //! Every commit is synced, in two phases, with *quick repair*: redb writes its allocator state along, so a file
 //! that a crash left behind opens in milliseconds instead of being walked from end to end.
 
+use std::cell::Cell;
 use std::fs::{OpenOptions, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,9 +25,10 @@ const CACHE_BYTES: usize = 64 << 20;
 /// A ledger's rows in a redb file.
 #[derive(Debug)]
 pub struct RedbStore {
-    database: Database,
+    database: Closing,
     read_only: bool,
-    poisoned: bool,
+    /// Reads go through a shared reference, hence the cell.
+    poisoned: Cell<bool>,
 }
 
 impl RedbStore {
@@ -35,7 +37,9 @@ impl RedbStore {
     /// # Errors
     /// [`StoreError::Exists`], or that the system refuses.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
-        Self::with_backend(file(path, options().write(true).create_new(true))?)
+        let file = file(path, options().write(true).create_new(true))?;
+        sync_folder(path)?;
+        Self::with_backend(file)
     }
 
     /// Opens a file for one writer.
@@ -68,12 +72,12 @@ impl RedbStore {
     pub fn with_backend(medium: impl StorageBackend) -> Result<Self, StoreError> {
         let medium = CheckedPages::new(medium);
         let open = || Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(medium);
-        let database = guarded(|| open().map_err(from_database))?;
-        Ok(Self { database, read_only: false, poisoned: false })
+        let database = Closing(Some(guarded(|| open().map_err(from_database))?));
+        Ok(Self { database, read_only: false, poisoned: Cell::new(false) })
     }
 
     fn write(&self, changes: &Changes) -> Result<(), StoreError> {
-        let mut transaction = self.database.begin_write().map_err(from_transaction)?;
+        let mut transaction = self.database.get()?.begin_write().map_err(from_transaction)?;
         transaction.set_quick_repair(true);
         for table in Table::ALL {
             let mut rows = changes.range(table, &[]).peekable();
@@ -96,10 +100,14 @@ impl RedbStore {
         &self,
         work: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        if self.poisoned {
+        if self.poisoned.get() {
             return Err(StoreError::Poisoned);
         }
-        guarded(|| work(&self.database.begin_read().map_err(from_transaction)?))
+        let read = catch(|| work(&self.database.get()?.begin_read().map_err(from_transaction)?));
+        read.unwrap_or_else(|panic| {
+            self.poisoned.set(true);
+            Err(panic)
+        })
     }
 }
 
@@ -122,7 +130,7 @@ impl Store for RedbStore {
     }
 
     fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
-        if self.poisoned {
+        if self.poisoned.get() {
             return Err(StoreError::Poisoned);
         }
         if self.read_only {
@@ -130,19 +138,42 @@ impl Store for RedbStore {
         }
         changes.check()?;
         let done = guarded(|| self.write(changes));
-        self.poisoned = done.is_err();
+        self.poisoned.set(done.is_err());
         done
     }
 
     fn check(&mut self) -> Result<(), StoreError> {
-        if self.poisoned {
+        if self.poisoned.get() {
             return Err(StoreError::Poisoned);
         }
-        let sound = guarded(|| self.database.check_integrity().map_err(from_database));
-        self.poisoned = sound != Ok(true);
+        let sound = guarded(|| self.database.get_mut()?.check_integrity().map_err(from_database));
+        self.poisoned.set(sound != Ok(true));
         let damaged =
             || StoreError::Damaged { detail: "its pages contradict each other".to_owned() };
         if sound? { Ok(()) } else { Err(damaged()) }
+    }
+}
+
+/// A database that is closed under guard as it is used: closing writes, and may meet what reading met.
+#[derive(Debug)]
+struct Closing(Option<Database>);
+
+impl Closing {
+    /// It is there until it is closed.
+    fn get(&self) -> Result<&Database, StoreError> {
+        self.0.as_ref().ok_or(StoreError::Poisoned)
+    }
+
+    fn get_mut(&mut self) -> Result<&mut Database, StoreError> {
+        self.0.as_mut().ok_or(StoreError::Poisoned)
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let database = self.0.take();
+        // Everything acknowledged is durable; what fails here is seen when it is opened again.
+        let _ = catch(|| drop(database));
     }
 }
 
@@ -164,9 +195,14 @@ const fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'s
 /// redb asserts what no file of its own making can break. A medium can break it: then that is an error like any
 /// other, and the store is not used again.
 fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+    catch(work).unwrap_or_else(Err)
+}
+
+/// What the work gives, or what to say when it panicked.
+fn catch<T>(work: impl FnOnce() -> T) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
         let detail = "the database met a page that it never writes".to_owned();
-        Err(StoreError::Damaged { detail })
+        StoreError::Damaged { detail }
     })
 }
 
@@ -174,6 +210,15 @@ fn file(path: &Path, options: &mut OpenOptions) -> Result<FileBackend, StoreErro
     let file = options.open(path)?;
     locked(file.try_lock())?;
     FileBackend::new(file).map_err(from_database)
+}
+
+/// A file that was synced is there after a loss of power only if its name is.
+fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    if cfg!(unix) {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        options().open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// redb takes an empty file for a new one. Here a file is made by `create` only, and one that has lost its content

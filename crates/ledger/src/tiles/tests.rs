@@ -1,6 +1,7 @@
 //! Exports of many sizes, read back, read by an independent implementation, and damaged.
 
 mod hostile;
+mod huge;
 mod oracle;
 
 use std::collections::{BTreeMap, BTreeSet};

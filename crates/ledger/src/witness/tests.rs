@@ -226,6 +226,41 @@ fn only_verified_lines_are_added() {
     assert_eq!(sidecar, Sidecar::new(&checkpoint, vec![line("a", 6)]).unwrap());
 }
 
+/// A line of one witness at one time can have many valid signatures, and a file from outside lines that are none.
+#[test]
+fn neither_another_nonce_nor_a_forged_line_keeps_a_cosignature_out() {
+    let checkpoint = Log::honest(0).checkpoint(0);
+    // Two signatures of the key with seed 7…7 over this checkpoint at time 7, made with the nonces 1 and 2.
+    let nonces = [
+        "1/KIHAAAAAAAAAAHWGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZma6AF/jYr/jHYcSrhu/YPSE2qIp4znwKiWOd\
+         r5AHIG7Cw==",
+        "1/KIHAAAAAAAAAAHyaP4aq5GXw5WUThkUQ85l1YfosnoXqIdwikjCfPNYCJbvYMsFe6oPxX7Ea+5TDZnAkkdcukrugcm\
+         XqgfqS+ADQ==",
+    ];
+    let secret = SecretKey::from_seed([7; 32].into());
+    let witness = NoteSigner::<Cosigner>::new("witness.example/nonce", secret).unwrap();
+    let keys = [witness.verifier().unwrap()];
+    let read = |line: &str| {
+        let line = format!("\u{2014} witness.example/nonce {line}");
+        Sidecar::parse(format!("{}\n{line}\n", checkpoint.to_text()).as_bytes()).unwrap()
+    };
+    let [one, two] = nonces.map(read);
+    let with = |mut first: Sidecar, second: &Sidecar| {
+        first.add(second.lines()[0].clone(), &keys).unwrap();
+        first
+    };
+    assert_eq!(with(one.clone(), &two), with(two.clone(), &one));
+    // A forged line of the latest time stands in the file already.
+    let latest = [&[0x7f][..], &[0xff; 71]].concat();
+    let forged = [&keys[0].id()[..], &latest].concat();
+    let forged = read(&crate::base64::encode(&forged));
+    let verified = Log::honest(0).verified(0);
+    assert!(forged.verify(&verified, &keys, 1).is_err());
+    let mended = with(forged, &one);
+    assert_eq!(mended, one);
+    assert_eq!(mended.verify(&verified, &keys, 1).map(|times| times.len()), Ok(1));
+}
+
 proptest! {
     #[test]
     fn the_order_of_arrival_leaves_no_trace(

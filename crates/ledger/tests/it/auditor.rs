@@ -1,6 +1,32 @@
 //! `auditor/audit_tiles.py` on a good export and on damaged ones.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use data_encoding::BASE64;
+use federation_proto::keys::LogCheckpoint;
+use ledger::merkle::subtrees::{self, Subtrees};
+use ledger::tiles::{TileKind, TilePath};
+use ledger::{LogHash, Note, NoteKey, TileTree};
+
 use crate::world::{OLD_SIZE, ORIGIN, SIZE, World, script};
+
+/// Points whose order divides 8, the last one in a second encoding: anybody can sign for them.
+const SMALL_ORDER: [&str; 5] = [
+    "example.org/federation+a5fadfce+AQEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "example.org/federation+0112f4d7+AccXanA9TdhPujwLdg0QZw8qIFP6LDnMxk7H/XeSrAN6",
+    "example.org/federation+2f308f01+ASbolY/CsiewRcP0ifLvmPDV36wF08YzObE4AohtU/wF",
+    "example.org/federation+b773a945+Aez///////////////////////////////////////9/",
+    "example.org/federation+55c179a4+Ae7///////////////////////////////////////9/",
+];
+
+/// The key with seed 7…7, and its line of a checkpoint of the empty log, made with the nonce 0: R is
+/// the identity, which `openssl` accepts and a strict verifier does not.
+const STRICT_KEY: &str =
+    "example.org/federation+0616fa47+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs";
+const SMALL_R: &str = "example.org/federation\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n\
+    \u{2014} example.org/federation Bhb6RwEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAfHwruTE2y4AWY0pP23D4V\
+    NfdsbxhQkqycesX3xxhJAc=\n";
 
 fn audit(world: &World, index: u64, more: &[&str]) -> (bool, String) {
     let (script, index) = (script("audit_tiles.py"), index.to_string());
@@ -119,4 +145,126 @@ fn a_history_that_was_rewritten_is_no_prefix() {
     refuses(&world, 7, &consistency, "old-checkpoint", "beyond 300");
     let (accepted, printed) = audit(&world, 7, &["--quorum", "0"]);
     assert!(!accepted && printed.contains("proves nothing"), "{printed}");
+}
+
+/// What the crate refuses in a note, the auditor refuses too, though enough keys signed the text.
+#[test]
+fn notes_have_the_one_form_that_the_crate_accepts() {
+    let world = World::new();
+    let (file, good) = ("export/checkpoint", world.text("export/checkpoint"));
+    let line = |name: &str, blob: &[u8]| format!("\u{2014} {name} {}\n", BASE64.encode(blob));
+    let ignored = format!("{good}{}", line("stranger", &[1; 5]));
+    world.write(file, ignored.as_bytes());
+    assert!(Note::parse(ignored.as_bytes()).is_ok() && audit(&world, 7, &[]).0);
+    let many: String = (0..126_u8).map(|number| line("stranger", &[number, 0, 0, 0, 1])).collect();
+    for (more, reason) in [
+        (line("stranger", &[1; 4]), "no signature line"),
+        (line("", &[1; 5]), "no signature line"),
+        (line("a+b", &[1; 5]), "no signature line"),
+        (line("a\u{2003}b", &[1; 5]), "no signature line"),
+        (line(&"n".repeat(256), &[1; 5]), "no signature line"),
+        (line("a\x1b[2J", &[1; 5]), "control character"),
+        (line("a\u{9b}", &[1; 5]), "control character"),
+        (line("long", &[1; 800_000]), "more than 1048576 bytes"),
+        (many, "129 signature lines"),
+    ] {
+        let note = format!("{good}{more}");
+        assert!(Note::parse(note.as_bytes()).is_err(), "{reason}");
+        world.write(file, note.as_bytes());
+        refuses(&world, 7, &[], file, reason);
+    }
+    let bytes = [good.as_bytes(), b"\xe2\x80\x94 \xff AAAAAAA=\n"].concat();
+    assert!(Note::parse(&bytes).is_err());
+    world.write(file, &bytes);
+    refuses(&world, 7, &[], file, "not UTF-8");
+    world.write(file, good.as_bytes());
+    world.write("keys.txt", world.text("keys.txt").replace('\n', "\r\n").as_bytes());
+    refuses(&world, 7, &[], "keys.txt", "control character");
+}
+
+#[test]
+fn neither_keys_nor_signatures_of_small_order_count() {
+    let world = World::new();
+    for key in SMALL_ORDER {
+        assert!(key.parse::<NoteKey<LogCheckpoint>>().is_err());
+        world.write("keys.txt", format!("{key}\n").as_bytes());
+        refuses(&world, 7, &[], "keys.txt", "small order");
+    }
+    let key: NoteKey<LogCheckpoint> = STRICT_KEY.parse().expect("a key");
+    assert!(Note::parse(SMALL_R.as_bytes()).expect("a note").verified_by(&[key]).is_err());
+    world.write("keys.txt", format!("{STRICT_KEY}\n").as_bytes());
+    world.write("export/checkpoint", SMALL_R.as_bytes());
+    refuses(&world, 7, &["--quorum", "1"], "export/checkpoint", "does not verify");
+}
+
+#[test]
+fn a_file_without_end_is_not_read_to_its_end() {
+    let world = World::new();
+    let bundle = world.path().join("export/tile/entries/001.p/44");
+    #[expect(clippy::disallowed_methods, reason = "a hostile folder")]
+    std::fs::remove_file(&bundle).expect("a file");
+    std::os::unix::fs::symlink("/dev/zero", bundle).expect("a link");
+    refuses(&world, 270, &[], "tile/entries/001.p/44", "more than 2883628 bytes");
+}
+
+/// A log of equal leaves, of any size: all subtrees of one level are the same.
+struct Uniform(Vec<LogHash>);
+
+const LEAF: &[u8] = b"leaf";
+
+impl Uniform {
+    fn new() -> Self {
+        let above = |hash: &LogHash| Some(LogHash::of_node(hash, hash));
+        Self(std::iter::successors(Some(LogHash::of_leaf(LEAF)), above).take(64).collect())
+    }
+
+    fn file(&self, path: &TilePath) -> Result<Vec<u8>, String> {
+        let item = match path.kind() {
+            TileKind::Hashes { level } => {
+                self.subtree(8 * u32::from(level), 0)?.as_bytes().to_vec()
+            }
+            TileKind::Entries => [&[0, LEAF.len() as u8], LEAF].concat(),
+        };
+        Ok(item.repeat(path.width().into()))
+    }
+}
+
+impl Subtrees for Uniform {
+    type Error = String;
+
+    fn subtree(&self, level: u32, _: u64) -> Result<LogHash, String> {
+        self.0.get(level as usize).copied().ok_or_else(|| format!("level {level}"))
+    }
+}
+
+/// Only the files that the crate fetches for the same proofs are there.
+#[test]
+fn sizes_beyond_32_bits_are_audited() {
+    let uniform = Uniform::new();
+    for size in [(1 << 32) + 1, (1 << 40) + 70_000, 1 << 56, 1 << 63, u64::MAX] {
+        let world = World::new();
+        let files = RefCell::new(BTreeMap::new());
+        let fetch = |path: &TilePath| {
+            let file = uniform.file(path)?;
+            files.borrow_mut().insert(path.to_string(), file.clone());
+            Ok::<_, String>(file)
+        };
+        let root = subtrees::root(&uniform, size).expect("a root");
+        let reader = TileTree::open(size, root, fetch).expect("a tree");
+        let indices = [0, size / 3, size - 1];
+        for index in indices {
+            reader.entry(index).expect("a leaf");
+            subtrees::inclusion(&reader, index, size).expect("a path");
+        }
+        for (path, file) in files.borrow().iter() {
+            world.write(&format!("export/{path}"), file);
+        }
+        let checkpoint = world.signed_root(size, *root.as_bytes());
+        world.write("export/checkpoint", checkpoint.as_bytes());
+        for index in indices {
+            let (accepted, printed) = audit(&world, index, &[]);
+            assert!(accepted, "{index} of {size}: {printed}");
+        }
+        refuses(&world, size, &[], "export/checkpoint", "no entry");
+    }
 }

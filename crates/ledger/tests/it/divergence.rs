@@ -71,11 +71,12 @@ fn a_contradicted_store_goes_back_to_its_anchor_and_catches_up() {
         let peer = LedgerSummary { size: good.size(), root };
         let Relation::Ahead(ahead) = compare(&own, &peer).unwrap() else { panic!("not ahead") };
         let forked = ahead.handle_answer(&ask(&good, &ahead.question())).unwrap().unwrap();
-        let mut search = ForkSearch::new(&forked);
+        let mut search = ForkSearch::new(&forked, bad.base().height.get());
         let mut exchanges = 0;
         let fork = loop {
             match search.step() {
                 Step::Found(fork) => break fork,
+                Step::BeforeBase => panic!("the ledger is whole"),
                 Step::Ask(question) => {
                     search.handle_answer(&own, &ask(&good, &question)).unwrap();
                     exchanges += 1;
@@ -111,6 +112,39 @@ fn a_node_that_lost_everything_goes_on_from_the_anchor_file_alone() {
     let mut third = stored(&main, 301);
     assert_eq!(catch_up(&mut third, &new, &certified(&main, 777)), 476);
     assert_eq!(third.root(), Ok(main.history().root_at(777).unwrap()));
+}
+
+/// A ledger that began at an anchor has no roots before it, and does not need them.
+#[test]
+fn a_node_that_began_at_an_anchor_finds_every_fork_after_it() {
+    let main = chain(700);
+    let header = *main.blocks().nth(299).map(|block| &block.header).unwrap();
+    let frontier = anchor(&main, 300);
+    let frontier = frontier.frontier(&header.to_canonical(), ORIGIN, &keys(), 3).unwrap();
+    let mut own = DurableLedger::create_at(MemoryStore::new(), &header, frontier).unwrap();
+    append(&mut own, &main, 300, 700, 100);
+    let (base, history) = (own.base().height.get(), own.history());
+    let own = OwnLog::new(&history, own.size());
+    for common in [0, 100, 298, 299, 300, 301, 310, 349, 350, 500, 598, 599] {
+        let peer = stored(&forked_chain(600, common), 600);
+        let root = Digest::from_bytes(*peer.root().unwrap().as_bytes());
+        let Relation::Forked(forked) = compare(&own, &LedgerSummary { size: 600, root }).unwrap()
+        else {
+            panic!("not forked")
+        };
+        let mut search = ForkSearch::new(&forked, base);
+        let mut exchanges = 0;
+        while let Step::Ask(question) = search.step() {
+            search.handle_answer(&own, &ask(&peer, &question)).unwrap();
+            exchanges += 1;
+        }
+        let found = match search.step() {
+            Step::Found(fork) => Some(fork.height().get()),
+            _ => None,
+        };
+        assert_eq!(found, (common >= base).then_some(common + 1));
+        assert!(exchanges <= 10, "the binary logarithm of 600, not {exchanges}");
+    }
 }
 
 /// The store keeps the mark of the safety log with its blocks, and so finds that the log is gone.

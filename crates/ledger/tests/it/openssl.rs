@@ -29,6 +29,10 @@ fn openssl_accepts_notes_and_cosignatures() {
     let (accepted, printed) = verify(&world, "published", PUBLISHED_KEY);
     assert!(accepted, "{printed}");
     assert_eq!(printed, "published: signed by PeterNeumann+c74f20a3");
+    // The message holds the name as it is, whatever a shell makes of backslashes.
+    world.write(r"a\101", PUBLISHED.as_bytes());
+    let (_, printed) = verify(&world, r"a\101", PUBLISHED_KEY);
+    assert_eq!(printed, r"a\101: signed by PeterNeumann+c74f20a3");
     for key in &world.keys[..3] {
         let (accepted, printed) = verify(&world, "export/checkpoint", key);
         assert!(accepted, "{printed}");
@@ -88,6 +92,9 @@ fn openssl_refuses_a_changed_signature() {
         refuses(&world, &rebuilt(&[&blob[..], &[0]].concat()), key, "64 bytes");
         let unpadded = note.replacen(encoded, encoded.trim_end_matches('='), 1);
         refuses(&world, unpadded.as_bytes(), key, "base64");
+        for spaced in [format!(" {encoded}"), format!("{encoded} "), format!("\t{encoded}")] {
+            refuses(&world, note.replacen(encoded, &spaced, 1).as_bytes(), key, "base64");
+        }
         let twice = format!("{note}{first}\n");
         refuses(&world, twice.as_bytes(), key, "two lines of key");
     }

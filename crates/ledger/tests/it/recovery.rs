@@ -3,6 +3,7 @@
 use federation_proto::Height;
 use ledger::durable::{DurableError, DurableLedger, Restored};
 use ledger::store::Table;
+use ledger::store::memory::MemoryStore;
 
 use crate::fixture::{anchor, append, certified, chain, forked_chain, ledger_id, stored};
 
@@ -77,4 +78,22 @@ fn restoring_to_the_head_or_the_base_takes_what_is_after() {
     append(&mut ledger, &main, 1, 64, 9);
     assert_eq!(ledger.root(), Ok(main.history().root()));
     assert_eq!(ledger.verify().unwrap().blocks, 64);
+}
+
+#[test]
+fn a_ledger_that_began_at_an_anchor_goes_back_to_it_and_not_before() {
+    let main = chain(300);
+    let header = main.block(Height::new(100)).unwrap().header;
+    let frontier = main.history().frontier_at(100).unwrap();
+    let mut ledger = DurableLedger::create_at(MemoryStore::new(), &header, frontier).unwrap();
+    append(&mut ledger, &main, 100, 300, 50);
+    let before = ledger.restore(&certified(&main, 99));
+    assert!(matches!(before, Err(DurableError::NotHeld { base: 100, .. })), "{before:?}");
+    assert_eq!(ledger.restore(&certified(&main, 260)).unwrap().removed, 40);
+    assert_eq!(ledger.restore(&certified(&main, 100)).unwrap().removed, 160);
+    let mut ledger = DurableLedger::open(ledger.close(), ledger_id(), None).unwrap();
+    assert_eq!(ledger.size(), 100);
+    append(&mut ledger, &main, 100, 300, 7);
+    assert_eq!(ledger.root(), Ok(main.history().root()));
+    assert_eq!(ledger.verify().unwrap().blocks, 200);
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use federation_proto::{Digest, FederatedEpoch, Height};
 use ledger::durable::{DurableError, DurableLedger, Holder, MAX_BLOB_BYTES, Retention};
+use ledger::store::{Changes, Store as _, Table};
 use proptest::prelude::*;
 
 use crate::fixture::{anchor, chain, ledger_id, stored};
@@ -69,6 +70,47 @@ fn a_blob_has_a_limit() {
     ledger.put_blob(&vec![0; MAX_BLOB_BYTES], epoch(1)).unwrap();
     ledger.commit().unwrap();
     assert_eq!(ledger.verify().unwrap().blobs, 1);
+}
+
+/// What was put again because it was damaged is there again.
+#[test]
+fn a_lost_or_damaged_blob_is_healed_by_putting_it_again() {
+    let mut ledger = stored(&chain(1), 1);
+    let digest = ledger.put_blob(b"an update", epoch(1)).unwrap();
+    ledger.commit().unwrap();
+    let store = ledger.close();
+    for damage in [None, Some(&b"another"[..])] {
+        let mut changes = Changes::default();
+        match damage {
+            None => changes.remove(Table::Blobs, digest.as_bytes()),
+            Some(bytes) => changes.put(Table::Blobs, digest.as_bytes(), bytes.into()),
+        }
+        let mut store = store.clone();
+        store.commit(&changes).unwrap();
+        let mut ledger = DurableLedger::open(store, ledger_id(), None).unwrap();
+        assert!(matches!(ledger.blob(&digest), Err(DurableError::Corrupt { .. })));
+        assert_eq!(ledger.put_blob(b"an update", epoch(1)), Ok(digest));
+        ledger.commit().unwrap();
+        let mut ledger = DurableLedger::open(ledger.close(), ledger_id(), None).unwrap();
+        assert_eq!(ledger.blob(&digest), Ok(b"an update".to_vec()));
+        ledger.verify().unwrap();
+    }
+}
+
+/// A group of many blobs costs as much a blob as one of few.
+#[test]
+fn staging_blobs_takes_no_square_of_work() {
+    let work = |blobs: u32| {
+        let mut ledger = stored(&chain(1), 1);
+        let counted = allocation_counter::measure(|| {
+            for number in 0..blobs {
+                ledger.put_blob(&number.to_le_bytes(), epoch(1)).unwrap();
+            }
+        });
+        counted.count_total
+    };
+    let (few, many) = (work(500), work(2000));
+    assert!(many < 5 * few, "{few} allocations for 500 blobs, {many} for 2000");
 }
 
 #[derive(Clone, Debug)]

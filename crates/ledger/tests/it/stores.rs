@@ -105,6 +105,15 @@ fn a_wrong_path_is_refused_by_name_and_nothing_is_made() {
     assert_eq!(RedbStore::create(&path).map(drop), Err(StoreError::Exists));
     let empty = RedbStore::open(&path).map(drop);
     assert!(matches!(empty, Err(StoreError::Damaged { .. })), "{empty:?}");
+    // redb would take a file shorter than its header for a new one, and write it.
+    for length in [1, 511, 4095, 4607] {
+        fs::write(&path, vec![b'x'; length]).unwrap();
+        let opened = [RedbStore::open(&path), RedbStore::open_read_only(&path)];
+        for opened in opened.map(|opened| opened.map(drop)) {
+            assert!(matches!(opened, Err(StoreError::Damaged { .. })), "{length}: {opened:?}");
+        }
+        assert_eq!(fs::read(&path).unwrap(), vec![b'x'; length]);
+    }
     fs::write(&path, vec![b'x'; 100_000]).unwrap();
     for opened in [RedbStore::open(&path), RedbStore::open_read_only(&path)] {
         assert!(matches!(opened, Err(StoreError::Damaged { .. })), "{opened:?}");
@@ -157,4 +166,50 @@ fn the_store_is_poisoned_by_nothing_that_was_refused() {
     assert_eq!(store.commit(&changes), Err(StoreError::TooLarge { length: 65, limit: 64 }));
     store.commit(&Changes::default()).unwrap();
     store.check().unwrap();
+}
+
+/// A file that was cut to less than a page has lost its content: it is no new store.
+#[test]
+fn a_file_of_less_than_a_page_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.redb");
+    let mut ledger = DurableLedger::create(RedbStore::create(&path).unwrap(), ledger_id()).unwrap();
+    append(&mut ledger, &chain(3), 0, 3, 1);
+    drop(ledger);
+    let whole = fs::read(&path).unwrap();
+    for length in [1, 100, 512, 4096, 4607] {
+        fs::write(&path, &whole[..length]).unwrap();
+        for opened in [RedbStore::open_read_only(&path), RedbStore::open(&path)] {
+            assert!(matches!(opened, Err(StoreError::Damaged { .. })), "{length}: {opened:?}");
+        }
+        assert_eq!(fs::read(&path).unwrap(), whole[..length]);
+    }
+}
+
+/// A page that the medium changed is named by the block that lies on it.
+#[test]
+fn a_bad_page_names_what_was_to_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.redb");
+    let chain = chain(200);
+    let mut ledger = DurableLedger::create(RedbStore::create(&path).unwrap(), ledger_id()).unwrap();
+    append(&mut ledger, &chain, 0, 200, 50);
+    drop(ledger);
+    let good = fs::read(&path).unwrap();
+    let bent_path = folder.path().join("bent.redb");
+    let mut named = 0;
+    for page in 1..good.len() / 4608 {
+        let mut bent = good.clone();
+        bent[4608 * page + 1000] ^= 1;
+        fs::write(&bent_path, &bent).unwrap();
+        let Ok(store) = RedbStore::open(&bent_path) else { continue };
+        let Ok(ledger) = DurableLedger::open(store, ledger_id(), None) else { continue };
+        let heights = (1..=200).map(federation_proto::Height::new);
+        let first = heights.map(|height| ledger.block(height)).find_map(Result::err);
+        if let Some(found) = first {
+            assert!(matches!(found, DurableError::Corrupt { .. }), "page {page}: {found:?}");
+            named += 1;
+        }
+    }
+    assert!(named > 3, "{named}");
 }

@@ -3,12 +3,21 @@
 use std::collections::BTreeMap;
 
 use federation_proto::{FederatedEpoch, Height};
+use ledger::BlockFile;
 use ledger::chain::AppendError;
 use ledger::durable::{DurableError, DurableLedger, Holder, Imported};
 use ledger::export::{ExportError, encode_block};
 use ledger::store::memory::MemoryStore;
 
 use crate::fixture::{chain, forked_chain, ledger_id, stored};
+
+/// Why a file of an import was refused.
+fn why(refused: Result<Imported, DurableError>) -> DurableError {
+    match refused {
+        Err(DurableError::File { cause, .. }) => *cause,
+        other => panic!("no file was refused: {other:?}"),
+    }
+}
 
 const HOLDER: Holder = Holder::Epoch(FederatedEpoch::new(1));
 
@@ -61,7 +70,10 @@ fn an_import_goes_on_where_the_ledger_is_and_refuses_another_history() {
     assert_eq!(ledger.import(files.clone(), HOLDER).unwrap().blocks, 0);
     let mut fork = stored(&forked_chain(20, 5), 12);
     let other = DurableError::OtherBlock { height: Height::new(6) };
-    assert_eq!(fork.import(files, HOLDER), Err(other));
+    let refused = fork.import(files, HOLDER);
+    let named = "ledger/blocks/00000006.blk: block 6 is another one here";
+    assert_eq!(refused.clone().unwrap_err().to_string(), named);
+    assert_eq!(why(refused), other);
 }
 
 #[test]
@@ -74,27 +86,53 @@ fn what_is_no_export_is_refused_by_name() {
     };
     for name in ["ledger/blocks/00000010", "ledger/blobs/x", "README.md", "../x", ""] {
         let refused = ExportError::Name { found: name.to_owned() };
-        assert_eq!(with(name, b""), Err(refused.into()));
+        assert_eq!(why(with(name, b"")), refused.into());
     }
     let named = "ledger/blocks/00000005.blk";
     let bytes = &files["ledger/blocks/00000006.blk"];
     assert!(matches!(
-        with(named, bytes),
-        Err(DurableError::Export(ExportError::HeightMismatch { .. }))
+        why(with(named, bytes)),
+        DurableError::Export(ExportError::HeightMismatch { .. })
     ));
-    assert!(matches!(with(named, b"x"), Err(DurableError::Export(ExportError::Codec(_)))));
+    assert!(matches!(why(with(named, b"x")), DurableError::Export(ExportError::Codec(_))));
     let blob = files.keys().find(|path| path.contains("blobs")).unwrap();
     assert!(matches!(
-        with(blob, b"x"),
-        Err(DurableError::Export(ExportError::BlobMismatch { .. }))
+        why(with(blob, b"x")),
+        DurableError::Export(ExportError::BlobMismatch { .. })
     ));
     let mut gap = files.clone();
     gap.remove(named);
-    let refused = empty().import(gap, HOLDER);
-    assert!(
-        matches!(refused, Err(DurableError::Append(AppendError::Height { .. }))),
-        "{refused:?}"
-    );
+    let mut ledger = empty();
+    let refused = ledger.import(gap, HOLDER);
+    let cause = why(refused);
+    assert!(matches!(cause, DurableError::Append(AppendError::Height { .. })), "{cause:?}");
+    // What came before it is not left staged.
+    assert_eq!((ledger.size(), ledger.durable_head().height), (0, Height::ZERO));
+}
+
+#[test]
+fn an_import_brings_the_certificates_that_held_blocks_lack() {
+    let files = exported(&source(20));
+    let mut ledger = empty();
+    for block in chain(20).blocks() {
+        let checkpoint_certificate = None;
+        ledger.append(&BlockFile { checkpoint_certificate, ..block.clone() }).unwrap();
+    }
+    ledger.commit().unwrap();
+    assert_eq!(ledger.verify().unwrap().certificates, 0);
+    assert_eq!(ledger.import(files.clone(), HOLDER), Ok(Imported { blocks: 0, blobs: 2 }));
+    assert_eq!(exported(&ledger), files);
+}
+
+#[test]
+fn a_ledger_that_began_at_an_anchor_takes_what_comes_after_it() {
+    let files = exported(&source(20));
+    let chain = chain(20);
+    let header = chain.block(Height::new(7)).unwrap().header;
+    let frontier = chain.history().frontier_at(7).unwrap();
+    let mut ledger = DurableLedger::create_at(MemoryStore::new(), &header, frontier).unwrap();
+    assert_eq!(ledger.import(files, HOLDER), Ok(Imported { blocks: 13, blobs: 2 }));
+    assert_eq!(ledger.root(), Ok(chain.history().root()));
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub(super) fn measure() -> Result<Vec<Row>, BenchError> {
 }
 
 /// Our rounds and each peer's beside them.
-fn rows(
+pub(super) fn rows(
     name: &str,
     (unit, bar): (&'static str, Option<f64>),
     values: &[f64],
@@ -255,6 +255,6 @@ fn same_root(ours: &LogHash, theirs: &LogHash) -> Result<(), BenchError> {
     Err(refused(format!("our root is {ours}, a peer's {theirs}")))
 }
 
-fn refused(cause: impl Display) -> BenchError {
+pub(super) fn refused(cause: impl Display) -> BenchError {
     BenchError::Subject(cause.to_string())
 }

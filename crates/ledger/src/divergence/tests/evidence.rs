@@ -11,6 +11,7 @@ use federation_proto::{
     FederatedEpoch, LogicalTime, Name, PublicKey, SecretKey, Signed, SigningContext, Verified,
 };
 
+use super::recovery::Damaged;
 use super::*;
 
 fn secret<R: KeyRole>(owner: &str) -> SecretKey<R> {
@@ -134,4 +135,26 @@ fn a_store_that_the_checkpoint_contradicts_or_outgrows_certifies_nothing() {
     // Whoever holds such a store accuses nobody.
     let root = |size| certified_root(&log(&own), &certified, size).unwrap();
     assert_eq!(divergent(&heartbeat("c", 1, head_at(&other, 10)), root), None);
+}
+
+/// The root of the whole may hide a subtree that another size needs.
+#[test]
+fn a_damaged_store_certifies_no_wrong_root() {
+    let whole = tree(30, |_| false);
+    let certified = certify(&whole, 28);
+    let heads: Vec<_> = (0..=28).map(|size| heartbeat("c", 1, head_at(&whole, size))).collect();
+    let subtrees =
+        (0..5_u32).flat_map(|level| (0..30_u64 >> level).map(move |index| (level, index)));
+    let mut certifies = 0;
+    for at in subtrees {
+        let replaced = Some(LogHash::EMPTY_ROOT);
+        let damaged = Damaged { tree: whole.clone(), at, replaced };
+        for honest in &heads {
+            let size = honest.ledger.size;
+            let root = certified_root(&OwnLog::new(&damaged, 30), &certified, size).unwrap();
+            assert_eq!(divergent(honest, |_| root), None, "{at:?} {size}");
+            certifies += usize::from(root.is_some());
+        }
+    }
+    assert!(certifies > 500, "{certifies}");
 }

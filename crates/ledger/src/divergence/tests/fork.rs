@@ -23,12 +23,15 @@ fn forked(own: &HistoryTree, peer: &HistoryTree) -> Forked {
 }
 
 /// The fork that an honest peer leads to, and the exchanges that it took.
-fn search(own: &HistoryTree, peer: &HistoryTree) -> (Fork, u32) {
-    let mut search = ForkSearch::new(&forked(own, peer));
+fn search(own: &HistoryTree, peer: &HistoryTree, base: u64) -> (Option<Fork>, u32) {
+    let mut search = ForkSearch::new(&forked(own, peer), base);
     for exchanges in 0.. {
         match search.step() {
-            Step::Found(fork) => return (fork, exchanges),
+            Step::Found(fork) => return (Some(fork), exchanges),
+            Step::BeforeBase => return (None, exchanges),
             Step::Ask(question) => {
+                let Question::Root(asked) = question else { panic!("{question:?}") };
+                assert!(asked.size >= base);
                 search.handle_answer(&log(own), &ask_tree(peer, &question)).unwrap();
             }
         }
@@ -43,9 +46,15 @@ fn every_small_fork_is_found_within_the_bound_and_the_bound_is_reached() {
         for at in 1..=n.min(m) {
             // One block differs, or all from there on.
             for peer in [tree(m, |h| h == at), tree(m, |h| h >= at)] {
-                let (fork, exchanges) = search(&tree(n, |_| false), &peer);
-                assert_eq!(fork.height(), Height::new(at), "{n} {m}");
-                assert_eq!(fork.peer(), &log(&peer).head().unwrap());
+                let own = tree(n, |_| false);
+                let (fork, exchanges) = search(&own, &peer, 0);
+                assert_eq!(fork.unwrap().height(), Height::new(at), "{n} {m}");
+                assert_eq!(fork.unwrap().peer(), &log(&peer).head().unwrap());
+                for base in 1..n.min(m) {
+                    let (later, exchanges) = search(&own, &peer, base);
+                    assert_eq!(later, fork.filter(|_| at > base), "{n} {m} {base}");
+                    assert!(exchanges <= bound(n.min(m)), "{n} {m} {base}");
+                }
                 let most = longest.entry(n.min(m)).or_insert(0);
                 *most = exchanges.max(*most);
             }
@@ -87,7 +96,8 @@ proptest! {
     ) {
         let at = at.index(usize::try_from(n.min(m)).unwrap()) as u64 + 1;
         let peer = tree(m, |h| h == at || (h > at && !rejoins));
-        let (fork, exchanges) = search(&tree(n, |_| false), &peer);
+        let (fork, exchanges) = search(&tree(n, |_| false), &peer, 0);
+        let fork = fork.unwrap();
         prop_assert_eq!(fork.height(), Height::new(at));
         prop_assert!(exchanges <= bound(n.min(m)));
     }
@@ -100,11 +110,12 @@ proptest! {
         let at = at.index(usize::try_from(n.min(m)).unwrap()) as u64 + 1;
         let own = tree(n, |_| false);
         let (peer, third) = (tree(m, |h| h >= at), tree(m, |h| h == elsewhere));
-        let mut search = ForkSearch::new(&forked(&own, &peer));
+        let mut search = ForkSearch::new(&forked(&own, &peer), 0);
         let (mut accepted, mut lies) = (0, lies.into_iter());
         let fork = loop {
             let question = match search.step() {
                 Step::Found(fork) => break fork,
+                Step::BeforeBase => panic!("our log is whole"),
                 Step::Ask(Question::Root(question)) => question,
                 Step::Ask(other) => panic!("{other:?}"),
             };
@@ -131,7 +142,7 @@ proptest! {
 #[test]
 fn a_store_that_fails_advances_nothing() {
     let (own, peer) = (tree(9, |_| false), tree(9, |h| h >= 4));
-    let mut search = ForkSearch::new(&forked(&own, &peer));
+    let mut search = ForkSearch::new(&forked(&own, &peer), 0);
     let before = search.clone();
     let Step::Ask(question) = search.step() else { panic!("found") };
     let lost = HistoryTree::new();
@@ -143,7 +154,7 @@ fn a_store_that_fails_advances_nothing() {
 /// A fork of two ledgers at height 6, proven against a checkpoint of ours.
 fn proven() -> (ForkProof, LedgerSummary, VerifiedCheckpoint) {
     let (own, peer) = (ledger(12, u64::MAX), ledger(9, 6));
-    let (fork, _) = search(own.history(), peer.history());
+    let fork = search(own.history(), peer.history(), 0).0.unwrap();
     let certified = certify(own.history(), 11);
     let Answer::Header(theirs) = ask(&peer, &fork.question()) else { panic!("a header") };
     let question = Question::Header(HeaderQuestion { height: fork.height(), of: 11 });

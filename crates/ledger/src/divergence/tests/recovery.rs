@@ -102,10 +102,10 @@ fn nothing_is_restored_when_the_checkpoints_contradict_each_other() {
 }
 
 /// A store that has one subtree lost or replaced.
-struct Damaged {
-    tree: HistoryTree,
-    at: (u32, u64),
-    replaced: Option<LogHash>,
+pub(super) struct Damaged {
+    pub(super) tree: HistoryTree,
+    pub(super) at: (u32, u64),
+    pub(super) replaced: Option<LogHash>,
 }
 
 impl Subtrees for Damaged {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use sha2::Sha256;
 
 use super::*;
+use crate::merkle::frontier::FrontierError;
 use crate::merkle::verify::{ProofError, verify_consistency, verify_inclusion};
 
 /// The eight leaves of the reference tests of google/certificate-transparency.
@@ -311,4 +312,17 @@ proptest! {
             Frontier::from_nodes(frontier.size(), frontier.nodes().to_vec()), Ok(frontier)
         );
     }
+}
+
+#[test]
+fn a_tree_that_no_log_can_have_is_not_restored() {
+    let size = (1 << 63) + 1;
+    let nodes = vec![LogHash::of_leaf(b"x"); 2];
+    let refused = Frontier::from_nodes(size, nodes);
+    assert_eq!(refused, Err(FrontierError::Size { size }));
+    let mut longest = Frontier::from_nodes(1 << 63, vec![LogHash::of_leaf(b"x")]).unwrap();
+    assert_eq!(longest.append(b"one more"), 1 << 63);
+    let path = vec![LogHash::of_leaf(b"x"); 1];
+    let refused = Frontier::from_last_leaf(LogHash::of_leaf(b"y"), size, &path);
+    assert_eq!(refused, Err(ProofError::IndexOutOfRange { index: 0, size }));
 }
