@@ -116,6 +116,14 @@ pub enum Rejection {
         /// Who.
         replica: ReplicaId,
     },
+    /// The application is being brought to a checkpoint at least as late.
+    #[error("a transfer to sequence {target} is under way, {sequence} is not later")]
+    Transferring {
+        /// The checkpoint that was offered.
+        sequence: SequenceNumber,
+        /// The one that was asked for.
+        target: SequenceNumber,
+    },
     /// No transfer to this checkpoint was asked for.
     #[error("no transfer to sequence {sequence} was asked for")]
     NoTransfer {

@@ -327,6 +327,19 @@ impl Validator {
                     let frame = Frame::Consensus(Box::new(message));
                     effects.push(ValidatorEffect::Send(Outgoing::to_validators(frame)));
                 }
+                Effect::Send { to, message } => {
+                    let validators = self.application.executor().rules().roster.validators();
+                    if let Some(to) = validators.get(usize::from(to.get())) {
+                        let frame = Frame::Consensus(Box::new(message));
+                        let outgoing = Outgoing::to_node(&to.record.name, frame);
+                        effects.push(ValidatorEffect::Send(outgoing));
+                    }
+                }
+                Effect::EnteredView(_) => {}
+                Effect::Transfer(certificate) => {
+                    let sequence = certificate.statement.sequence;
+                    effects.push(ValidatorEffect::Refused(ValidatorRefusal::Behind { sequence }));
+                }
                 Effect::Committed { sequence, certificate, .. } => {
                     self.publish(sequence, certificate, effects);
                 }

@@ -140,9 +140,12 @@ impl Replica {
         effects: &mut Effects<R>,
     ) -> Result<(), Rejection> {
         let (sequence, low) = (certificate.statement.sequence, self.log.low);
-        let known = self.transfer.as_ref().map(|target| target.statement.sequence);
-        if sequence <= low.max(known.unwrap_or(low)) {
+        if sequence <= low {
             return Err(Rejection::BelowWatermark { sequence, low });
+        }
+        let target = self.transfer.as_ref().map(|target| target.statement.sequence);
+        if let Some(target) = target.filter(|target| sequence <= *target) {
+            return Err(Rejection::Transferring { sequence, target });
         }
         certificate.verify(&self.committee)?;
         self.checkpoints.learn(certificate.clone());

@@ -15,6 +15,7 @@ mod persistence;
 mod storm;
 mod strict_signatures;
 mod toy;
+mod view_change;
 mod waiting;
 mod wire;
 mod world;

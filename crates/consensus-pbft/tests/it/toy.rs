@@ -27,6 +27,9 @@ pub(crate) enum Refusal {
     Late { time: u64, arrived: u64 },
 }
 
+/// A batch that was executed, with its place and the proof of it.
+pub(crate) type Executed = (SequenceNumber, Batch, CommitCertificate);
+
 /// The application of one validator.
 pub(crate) struct Toy {
     committee: Committee,
@@ -45,7 +48,7 @@ pub(crate) struct Toy {
     /// As primary it proposes empty batches.
     pub(crate) proposes_null: bool,
     /// Everything executed, in order: what the oracles look at.
-    pub(crate) history: Vec<(SequenceNumber, Batch, CommitCertificate)>,
+    pub(crate) history: Vec<Executed>,
     numbers: BTreeSet<u64>,
     tree: HistoryTree,
     /// Mixed into the state root: a validator whose build differs.
@@ -180,9 +183,9 @@ impl Application for Toy {
 }
 
 impl Toy {
-    /// Becomes what `other` was after a sequence number, as a node does from the blocks of a ledger.
-    pub(crate) fn install(&mut self, other: &Self, sequence: SequenceNumber) {
-        let missing = other.history.iter().skip(self.history.len()).cloned();
+    /// Becomes what another was after a sequence number, as a node does from the blocks of a ledger.
+    pub(crate) fn install(&mut self, history: &[Executed], sequence: SequenceNumber) {
+        let missing = history.iter().skip(self.history.len()).cloned();
         for (at, batch, certificate) in missing.take_while(|(at, ..)| *at <= sequence) {
             certificate.verify(&self.committee).expect("a block with a proof");
             self.execute(at, &batch, &certificate).expect("executable");

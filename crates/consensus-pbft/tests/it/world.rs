@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use consensus_pbft::{
-    CheckpointCertificate, Committee, ConsensusMessage, Effect, Equivocation, Fault, Input,
-    PersistToken, Rejection, Replica, SafetyRecord, Settings,
+    CheckpointCertificate, Committee, ConsensusMessage, Decided, Effect, Equivocation, Fault,
+    Input, PersistToken, Rejection, Replica, Restart, SafetyRecord, Settings,
 };
-use federation_proto::{Digest, LogicalTime, View};
+use federation_proto::{Digest, LogicalTime, SequenceNumber, View};
 
 use crate::federation::{committee, consensus_key, id, replica, request};
 use crate::toy::{Refusal, Toy};
@@ -92,6 +92,71 @@ impl World {
 
     pub(crate) fn crash(&mut self, index: usize) {
         self.nodes[index].alive = false;
+    }
+
+    /// The crashed replica comes back with its disk and its application.
+    pub(crate) fn restart(&mut self, index: usize) {
+        let settings = small_window().validate().expect("good settings");
+        let node = &mut self.nodes[index];
+        let decided = node.app.history.iter().map(|(_, batch, certificate)| Decided {
+            certificate: certificate.clone(),
+            batch: batch.clone(),
+        });
+        let restart = Restart {
+            stable: node.stable.last().cloned(),
+            executed: SequenceNumber::new(node.app.history.len() as u64),
+            decided: decided.collect(),
+            records: node.disk.clone(),
+        };
+        let key = consensus_key(index);
+        node.replica = Replica::restore(self.committee.clone(), id(index), key, settings, restart)
+            .expect("a good restart");
+        node.writing.clear();
+        node.alive = true;
+        // What its disk would have answered before the crash is lost.
+        self.queue.retain(|event| !matches!(event, Event::Acknowledge(at, _) if *at == index));
+    }
+
+    /// Time passes, everybody looks at the clock, and everything that follows happens.
+    pub(crate) fn wait(&mut self, millis: u64) {
+        self.now += millis;
+        for index in 0..self.nodes.len() {
+            self.input(index, Input::Wake);
+        }
+        self.run();
+    }
+
+    /// Everybody says everything again, and everything that follows happens.
+    pub(crate) fn resend(&mut self) {
+        for index in 0..self.nodes.len() {
+            self.input(index, Input::Resend);
+        }
+        self.run();
+    }
+
+    /// Every node that was asked to becomes what the others are, from their blocks.
+    pub(crate) fn transfer(&mut self) {
+        for index in 0..self.nodes.len() {
+            let Some(target) = self.nodes[index].transfers.pop() else { continue };
+            self.nodes[index].transfers.clear();
+            let sequence = target.statement.sequence;
+            let history = |node: &Node| node.app.history.clone();
+            let longest = self.nodes.iter().map(history).max_by_key(Vec::len).expect("nodes");
+            self.nodes[index].app.install(&longest, sequence);
+            self.input(index, Input::Transferred(sequence));
+        }
+        self.run();
+    }
+
+    /// Patience for what is due runs, and is over.
+    pub(crate) fn time_out(&mut self) {
+        self.wait(1);
+        self.wait(1_000_000);
+    }
+
+    pub(crate) fn views(&self) -> Vec<(u64, bool)> {
+        let view = |node: &Node| (node.replica.view().get(), node.replica.is_active());
+        self.nodes.iter().map(view).collect()
     }
 
     /// A client sends a request to every validator.

@@ -371,6 +371,12 @@ impl Application for FederationApplication {
         (!batch.items.is_empty()).then_some(batch)
     }
 
+    /// Nothing: in a run patience does not end yet, so no view does. What is due here is known (an admissible request,
+    /// or a derived entry); what a view change does to a run's deadlines is to be measured first.
+    fn awaits(&self, _now: LogicalTime, _pool: &[Signed<Request>]) -> Option<Digest> {
+        None
+    }
+
     fn judge(
         &mut self,
         arrived: LogicalTime,
@@ -395,7 +401,7 @@ impl Application for FederationApplication {
             self.failure = Some(cause);
             ExecutionFailed
         })?;
-        // Null requests come with view changes; until then PBFT orders none.
+        // A null request, with which a NEW-VIEW fills a gap, makes no block.
         let Some(header) = header else {
             return Ok(Execution { checkpoint: None });
         };

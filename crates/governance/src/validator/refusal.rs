@@ -41,6 +41,12 @@ pub enum ValidatorRefusal {
         /// Why.
         reason: ProposalRefusal,
     },
+    /// The validator is so far behind that its state has to come from the ledger, which is not built here.
+    #[error("behind the checkpoint at sequence {sequence}: state transfer is not built")]
+    Behind {
+        /// The checkpoint.
+        sequence: SequenceNumber,
+    },
 }
 
 /// Why there is no such validator.
