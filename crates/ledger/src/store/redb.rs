@@ -12,7 +12,7 @@ use std::path::Path;
 use redb::backends::FileBackend;
 use redb::{
     CommitError, Database, DatabaseError, ReadTransaction, ReadableDatabase as _, StorageBackend,
-    StorageError, TableDefinition, TableError, TransactionError,
+    StorageError, TableDefinition, TableError, TransactionError, WriteTransaction,
 };
 
 use super::overlay::Overlay;
@@ -77,23 +77,22 @@ impl RedbStore {
     }
 
     fn write(&self, changes: &Changes) -> Result<(), StoreError> {
-        let mut transaction = self.database.get()?.begin_write().map_err(from_transaction)?;
+        let begin = || self.database.get()?.begin_write().map_err(from_transaction);
+        let mut transaction = guarded(begin)?;
         transaction.set_quick_repair(true);
-        for table in Table::ALL {
-            let mut rows = changes.range(table, &[]).peekable();
-            if rows.peek().is_none() {
-                continue;
-            }
-            let mut open = transaction.open_table(definition(table)).map_err(from_table)?;
-            for (key, value) in rows {
-                match value {
-                    Some(value) => open.insert(key, value).map(drop),
-                    None => open.remove(key).map(drop),
-                }
-                .map_err(from_storage)?;
+        match catch(|| fill(&transaction, changes)) {
+            Ok(Ok(())) => guarded(|| transaction.commit().map_err(from_commit)),
+            Ok(Err(cause)) => guarded(|| {
+                drop(transaction);
+                Err(cause)
+            }),
+            Err(panic) => {
+                // Ending it would take the locks that the panic poisoned, and a second panic ends the process. The
+                // file stays locked until then.
+                std::mem::forget(transaction);
+                Err(panic)
             }
         }
-        transaction.commit().map_err(from_commit)
     }
 
     fn read<T>(
@@ -152,6 +151,24 @@ impl Store for RedbStore {
             || StoreError::Damaged { detail: "its pages contradict each other".to_owned() };
         if sound? { Ok(()) } else { Err(damaged()) }
     }
+}
+
+fn fill(transaction: &WriteTransaction, changes: &Changes) -> Result<(), StoreError> {
+    for table in Table::ALL {
+        let mut rows = changes.range(table, &[]).peekable();
+        if rows.peek().is_none() {
+            continue;
+        }
+        let mut open = transaction.open_table(definition(table)).map_err(from_table)?;
+        for (key, value) in rows {
+            match value {
+                Some(value) => open.insert(key, value).map(drop),
+                None => open.remove(key).map(drop),
+            }
+            .map_err(from_storage)?;
+        }
+    }
+    Ok(())
 }
 
 /// A database that is closed under guard as it is used: closing writes, and may meet what reading met.
