@@ -124,20 +124,18 @@ impl Slot {
         if let Some(prepared) = self.prepared_certificate(quorum) {
             self.prepared = Some(prepared);
         }
-        self.proposal = None;
+        // A later view may propose again what we prepared or saw decided, and what we only accepted, since others may
+        // have prepared it. Anything else it names can be asked for.
+        let accepted = self.proposal.take().map(|proposal| proposal.pre_prepare.digest);
+        let prepared = self.prepared.as_ref().map(|prepared| prepared.claimed().digest);
+        let decided = self.decided.as_ref().map(|decided| decided.digest);
+        let wanted = [accepted, prepared, decided];
+        // Whoever waits through several views has accepted nothing since, and keeps what it has.
+        if accepted.is_some() {
+            self.batches.retain(|held, _| wanted.contains(&Some(*held)));
+        }
         self.prepares = Votes::default();
         self.commits = Votes::default();
-        // What nobody can have prepared is of no use to a later view.
-        let (prepared, decided) = (&self.prepared, &self.decided);
-        let digest = |digest: &Digest| {
-            prepared.as_ref().is_some_and(|prepared| prepared.claimed().digest == *digest)
-                || decided.as_ref().is_some_and(|decided| decided.digest == *digest)
-        };
-        let mut spare = 1;
-        self.batches.retain(|held, _| {
-            // One more than that: others may have prepared what we only accepted.
-            digest(held) || core::mem::replace(&mut spare, 0) > 0
-        });
     }
 
     /// `prepared` [OSDI '99 §4.2]: the PRE-PREPARE and PREPAREs of backups make a quorum.

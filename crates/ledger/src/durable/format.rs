@@ -5,6 +5,8 @@
 //! | 1 | blocks, certificates, blobs and a head; the history tree was rebuilt from all headers at every start |
 //! | 2 | the history tree is kept in tiles, and the head names its root: a start reads O(log n) rows |
 //!
+//! No release wrote format 1; the tests make it, so that the way from an older format is walked before it is needed.
+//!
 //! A store says its format in a row whose place and form never change. An older format is refused by `open` and
 //! brought up to date by [`migrate`], in one commit: a crash leaves the old format or the new one.
 
