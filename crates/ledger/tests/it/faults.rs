@@ -5,7 +5,9 @@ use ledger::faults::{Kind, Tally, run_seed};
 #[test]
 fn no_fault_of_the_first_seeds_is_answered_wrongly() {
     let mut tally = Tally::default();
-    for seed in 0..3 {
+    // The last one lost a page that redb met again while it closed the file, and ended the process, before every sum
+    // was written twice.
+    for seed in [0, 1, 367] {
         tally.add(&run_seed(seed).unwrap());
     }
     eprintln!("{tally:?}");
