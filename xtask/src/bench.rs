@@ -1,5 +1,6 @@
 //! `bench`: one area at a time, each row beside a reference measured in the same process.
 
+mod area_consensus;
 mod area_ledger;
 mod area_proto;
 mod area_simulate;
@@ -21,7 +22,7 @@ use crate::failure::{FAILED, Failure, USAGE};
 use crate::output;
 
 /// The areas: name, what is measured, and how.
-const AREAS: [Area; 3] = [
+const AREAS: [Area; 4] = [
     Area {
         name: "simulate",
         summary: "CPU time of the federation beside the workload it carries",
@@ -36,6 +37,11 @@ const AREAS: [Area; 3] = [
         name: "ledger",
         summary: "the history tree beside other implementations, the durable ledger beside plain redb",
         measure: area_ledger::measure,
+    },
+    Area {
+        name: "consensus",
+        summary: "CPU time of all replicas a block beside the signatures it needs",
+        measure: area_consensus::measure,
     },
 ];
 
