@@ -104,10 +104,12 @@ fn a_liar_cannot_make_us_hold_a_window_of_large_batches() {
         world.nodes[1].rejections[..],
         [Rejection::EarlyBatches { limit: limits::BATCH, .. }]
     ));
-    // The one in flight is always taken.
+    assert_eq!(world.nodes[1].replica.holdings().batches, 3);
+    // The next one to execute is always taken.
     world.input(1, Input::Message(proposal(&context, 1, heavy(1))));
     assert_eq!(world.nodes[1].rejections.len(), 1);
-    assert_eq!(world.nodes[1].writing.len(), 1);
+    let depth = usize::try_from(settings.pipeline_depth).expect("small");
+    assert_eq!(world.nodes[1].writing.len(), depth);
 }
 
 #[test]

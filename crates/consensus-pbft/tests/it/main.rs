@@ -12,6 +12,7 @@ mod limits;
 mod null_requests;
 mod ordering;
 mod persistence;
+mod pipelining;
 mod storm;
 mod strict_signatures;
 mod toy;
