@@ -7,13 +7,13 @@ use consensus_pbft::{
     Verdict,
 };
 use federation_proto::codec::Canonical;
-use federation_proto::keys::{Identity, LogCheckpoint, SecretKey, Signature};
+use federation_proto::keys::{LogCheckpoint, SecretKey, Signature};
 use federation_proto::{
     Batch, BatchItem, Digest, Height, LedgerBlockId, LogicalTime, Request, SequenceNumber, Signed,
 };
 use ledger::merkle::history::HistoryTree;
 
-use crate::federation::{key, log_key};
+use crate::federation::log_key;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -119,8 +119,8 @@ impl Application for Toy {
     type Refusal = Refusal;
 
     fn check_request(&self, request: &Signed<Request>) -> Result<(), Refusal> {
-        let client = key::<Identity>("client").public().check();
-        let client = client.expect("a good key");
+        let client = request.claimed().node_fingerprint.check();
+        let client = client.map_err(|_| Refusal::Signature)?;
         let number = request.claimed().sequence.get();
         request
             .clone()
