@@ -48,7 +48,8 @@ impl Replica {
                     || log.ahead(*sequence).is_some()
             };
             let proposal = slot.proposal.as_ref();
-            let in_order = (*sequence <= log.last() || proposal.is_none_or(unvoted))
+            let in_order = (*sequence <= log.last().min(log.high())
+                || proposal.is_none_or(unvoted))
                 && proposal.is_none_or(known);
             // Invariant: whoever waits for a NEW-VIEW takes part in no view.
             let waits = self.active || slot.proposal.is_none();

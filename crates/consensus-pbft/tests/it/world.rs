@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use consensus_pbft::{
-    CheckpointCertificate, Committee, ConsensusMessage, Decided, Effect, Equivocation, Fault,
-    Input, PersistToken, Rejection, Replica, Restart, SafetyRecord, Settings,
+    CheckpointCertificate, CommitCertificate, Committee, ConsensusMessage, Decided, Effect,
+    Equivocation, Fault, Input, PersistToken, Rejection, Replica, Restart, SafetyRecord, Settings,
 };
 use federation_proto::{Digest, LogicalTime, SequenceNumber, View};
 
@@ -23,6 +23,7 @@ pub(crate) struct Node {
     pub(crate) writing: BTreeMap<PersistToken, SafetyRecord>,
     pub(crate) sent: Vec<ConsensusMessage>,
     pub(crate) stable: Vec<CheckpointCertificate>,
+    pub(crate) committed: Vec<(SequenceNumber, CommitCertificate)>,
     pub(crate) evidence: Vec<Equivocation>,
     pub(crate) views: Vec<View>,
     pub(crate) transfers: Vec<CheckpointCertificate>,
@@ -76,6 +77,7 @@ impl World {
             writing: BTreeMap::new(),
             sent: Vec::new(),
             stable: Vec::new(),
+            committed: Vec::new(),
             evidence: Vec::new(),
             views: Vec::new(),
             transfers: Vec::new(),
@@ -204,6 +206,7 @@ impl World {
                         |(at, _, proof): &(_, _, _)| (*at, proof) == (sequence, &certificate);
                     assert!(node.app.history.iter().any(executed), "executed first");
                     certificate.verify(&self.committee).expect("a proof");
+                    node.committed.push((sequence, certificate));
                 }
                 Effect::StableCheckpoint(certificate) => {
                     certificate.verify(&self.committee).expect("a proof");
