@@ -24,7 +24,12 @@ impl Application for Counter {
         Ok(())
     }
 
-    fn propose(&mut self, now: LogicalTime, _: &[Signed<Request>]) -> Option<Batch> {
+    fn propose(
+        &mut self,
+        now: LogicalTime,
+        _: &[Signed<Request>],
+        ahead: &[&Batch],
+    ) -> Option<Batch> {
         let opened = entry::EpochOpened {
             federated_epoch: FederatedEpoch::ZERO,
             generation: Generation::ZERO,
@@ -33,13 +38,19 @@ impl Application for Counter {
             policy_hash: Digest::ZERO,
         };
         let item = BatchItem::Derived(LedgerEntry::EpochOpened(opened));
-        (self.0 == 0).then(|| Batch { batch_time: now, items: vec![item] })
+        (self.0 == 0 && ahead.is_empty()).then(|| Batch { batch_time: now, items: vec![item] })
     }
 
     fn awaits(&self, _: LogicalTime, _: &[Signed<Request>]) -> Option<Digest> {
         None
     }
-    fn judge(&mut self, _: LogicalTime, _: SequenceNumber, _: &Batch) -> Verdict<Infallible> {
+    fn judge(
+        &mut self,
+        _: LogicalTime,
+        _: SequenceNumber,
+        _: &Batch,
+        _: &[&Batch],
+    ) -> Verdict<Infallible> {
         Verdict::Accept
     }
 

@@ -16,7 +16,8 @@ use crate::message::CheckpointStatement;
 pub enum Verdict<R> {
     /// It may be ordered here.
     Accept,
-    /// Something it needs, such as a blob, has not arrived: ask again at [`Input::Wake`](crate::Input::Wake).
+    /// Something it needs has not happened: a blob has not arrived, or what is ahead must be executed first. Ask again
+    /// at [`Input::Wake`](crate::Input::Wake), and when the next batch has been executed.
     Wait,
     /// It may not. Final for this PRE-PREPARE.
     Refuse(R),
@@ -40,6 +41,19 @@ pub struct ExecutionFailed;
 ///
 /// Exactly-once execution is the application's: its replicated state refuses a request that was executed
 /// before. The replica only keeps a waiting request from waiting twice.
+///
+/// # Batches ahead
+///
+/// With a [`pipeline_depth`](crate::Settings::pipeline_depth) above 1 a batch is proposed and judged while those
+/// before it are accepted but not executed: `ahead`, in sequence order, null requests among them, empty when nothing is
+/// between the executed batch and this one. A request in `ahead` should be neither proposed nor accepted again, and the
+/// time of a batch should stay above the times there.
+///
+/// What is ahead is likely, not certain: a view change may put null requests, or what an earlier view prepared, in the
+/// places of batches that were accepted and keep those behind them. So whoever judges by `ahead` must be able to
+/// *execute* a batch whose predecessors were others, which is to say: skip the requests in it that have been executed
+/// or are not admissible any more. An application for which that is not so proposes nothing, and answers
+/// [`Verdict::Wait`], while anything is ahead: then a quorum judges each batch only in the state it is executed in.
 pub trait Application {
     /// Why something is not admissible.
     type Refusal: fmt::Debug + fmt::Display;
@@ -51,20 +65,25 @@ pub trait Application {
     /// Why the request cannot be ordered.
     fn check_request(&self, request: &Signed<Request>) -> Result<(), Self::Refusal>;
 
-    /// Asked of the primary when nothing is in flight: the batch to propose next, or nothing to wait. An empty
-    /// batch counts as nothing: every backup would refuse it as a null request. `pool` holds the waiting requests in order of arrival; the batch
-    /// may leave some and add derived items. Limits: [`BATCH`](federation_proto::limits::BATCH) bytes,
-    /// [`BATCH_ITEMS`](federation_proto::limits::BATCH_ITEMS) items.
-    fn propose(&mut self, now: LogicalTime, pool: &[Signed<Request>]) -> Option<Batch>;
+    /// Asked of the primary while there is room in the pipeline: the batch to propose next, or nothing to wait. An
+    /// empty batch counts as nothing: every backup would refuse it as a null request. `pool` holds the waiting requests
+    /// in order of arrival, those in `ahead` too; the batch may leave some and add derived items. Limits:
+    /// [`BATCH`](federation_proto::limits::BATCH) bytes, [`BATCH_ITEMS`](federation_proto::limits::BATCH_ITEMS) items.
+    fn propose(
+        &mut self,
+        now: LogicalTime,
+        pool: &[Signed<Request>],
+        ahead: &[&Batch],
+    ) -> Option<Batch>;
 
     /// Names the first thing that a correct primary would order by now, such as the digest of the oldest request that
     /// is admissible; none while nothing is due. While the answer stays the same the replica's patience runs, and
     /// ends in a view change: so a primary that stops, or leaves out one request for ever, is replaced.
     fn awaits(&self, now: LogicalTime, pool: &[Signed<Request>]) -> Option<Digest>;
 
-    /// Asked of a backup once per PRE-PREPARE, and again at every wake after [`Verdict::Wait`]. Everything
-    /// before `sequence` is executed. It must verify the signatures of the requests in the batch. What a NEW-VIEW
-    /// proposes again is not judged: an earlier view may have decided it.
+    /// Asked of a backup once per PRE-PREPARE, in sequence order, and again after [`Verdict::Wait`]. Everything
+    /// before `sequence` is executed or stands in `ahead`. It must verify the signatures of the requests in the batch.
+    /// What a NEW-VIEW proposes again is not judged: an earlier view may have decided it.
     ///
     /// `arrived` is the clock when the PRE-PREPARE first arrived and was held, not of the asking: a proposal
     /// that waited for its predecessor or for data was in time if it arrived in time.
@@ -73,6 +92,7 @@ pub trait Application {
         arrived: LogicalTime,
         sequence: SequenceNumber,
         batch: &Batch,
+        ahead: &[&Batch],
     ) -> Verdict<Self::Refusal>;
 
     /// Executes a decided batch. Called exactly once per sequence number, without gaps. The result must

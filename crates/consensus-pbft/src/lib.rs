@@ -28,6 +28,6 @@ pub use message::{
     Prepare, Proposal, Status, ViewChange, WantedBatch,
 };
 pub use rejection::{Fault, NewViewFault, OversizedBatch, Rejection, ViewChangeFault};
-pub use replica::{Replica, ReplicaError, Restart, RestartError};
+pub use replica::{Holdings, Replica, ReplicaError, Restart, RestartError};
 pub use safety::{PersistToken, SafetyRecord};
 pub use settings::{MAX_WINDOW, Settings, SettingsError, ValidSettings};

@@ -1,5 +1,6 @@
 //! Why an input is refused (somebody else's doing), and why a replica stops (our own).
 
+use federation_proto::keys::NodeFingerprint;
 use federation_proto::signing::SignatureError;
 use federation_proto::{Digest, SequenceNumber, View};
 use ledger::CheckpointError;
@@ -10,7 +11,8 @@ use crate::committee::ReplicaId;
 use crate::message::CheckpointStatement;
 use crate::safety::PersistToken;
 
-/// Why an input is refused. Nothing has changed, except that a [`Conflict`](Self::Conflict) leaves evidence.
+/// Why an input is refused. Nothing has changed, except that a [`Conflict`](Self::Conflict) leaves evidence, and that
+/// what was costly to look at is counted ([`TooOften`](Self::TooOften)).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Rejection {
     /// The committee has no such replica.
@@ -102,6 +104,12 @@ pub enum Rejection {
         /// Its digest.
         digest: Digest,
     },
+    /// No batch is lacking at this sequence number.
+    #[error("no batch is lacking at sequence {sequence}")]
+    NothingLacks {
+        /// The sequence number.
+        sequence: SequenceNumber,
+    },
     /// A STATUS asks for more than it may.
     #[error("{found} batches are wanted, the limit is {limit}")]
     TooManyWanted {
@@ -110,11 +118,18 @@ pub enum Rejection {
         /// The limit.
         limit: usize,
     },
-    /// The replica was answered since we last sent our own STATUS.
-    #[error("replica {replica} was answered a moment ago")]
-    Answered {
+    /// The replica has had its share of our attention: messages of a kind that are costly to look at or to answer, as
+    /// many as a correct replica sends between two STATUSes of ours.
+    #[error("replica {replica} sent {count} of {kind} since our last STATUS, the limit is {limit}")]
+    TooOften {
         /// Who.
         replica: ReplicaId,
+        /// [`ConsensusMessage::kind`](crate::ConsensusMessage::kind).
+        kind: &'static str,
+        /// How many were looked at.
+        count: usize,
+        /// The limit.
+        limit: usize,
     },
     /// The application is being brought to a checkpoint at least as late.
     #[error("a transfer to sequence {target} is under way, {sequence} is not later")]
@@ -241,6 +256,16 @@ pub enum Rejection {
         /// Requests that wait.
         requests: usize,
         /// Bytes that wait.
+        bytes: usize,
+    },
+    /// No more room in the pool for this client.
+    #[error("{requests} requests of client {client} wait, {bytes} bytes: its share of the pool")]
+    ClientShare {
+        /// Who signed the request.
+        client: NodeFingerprint,
+        /// Its requests that wait.
+        requests: usize,
+        /// Their bytes.
         bytes: usize,
     },
     /// Nothing is being persisted under this token.

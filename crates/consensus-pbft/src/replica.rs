@@ -9,14 +9,18 @@
 //! | `timer.rs` | patience and back-off | OSDI '99 §4.5.1 |
 //! | `status.rs` | retransmission, decided batches, state transfer | OSDI '99 §5.2, §5.3 |
 //! | `restart.rs` | what a replica is after a crash | – |
+//! | `attention.rs` | what one replica may cost | – |
 //! | `admission.rs` | what every message must satisfy before it is looked at | OSDI '99 §4.2 |
 //! | `pool.rs` | requests that wait | OSDI '99 §4.1 |
 //! | `log.rs` | slots between the watermarks, early messages | OSDI '99 §4.2 |
 //! | `outbox.rs` | votes that are not durable yet | – |
+//! | `holdings.rs` | how much is held | – |
 //! | `invariants.rs` | what holds after every step | – |
 
 mod admission;
+mod attention;
 mod checkpoint;
+mod holdings;
 mod invariants;
 mod log;
 mod new_view;
@@ -27,8 +31,6 @@ mod restart;
 mod status;
 mod timer;
 mod view_change;
-
-use std::collections::BTreeSet;
 
 use federation_proto::keys::{Consensus, PublicKey, SecretKey};
 use federation_proto::{LogicalTime, Request, SequenceNumber, Signed, View};
@@ -42,7 +44,9 @@ use crate::message::{ConsensusMessage, NEW_VIEW_BYTES, NewView};
 use crate::rejection::{Fault, Rejection};
 use crate::safety::PersistToken;
 use crate::settings::ValidSettings;
+use attention::Attention;
 use checkpoint::Checkpoints;
+pub use holdings::Holdings;
 use log::{Log, Stage};
 use outbox::{Outbox, Pending};
 use pool::Pool;
@@ -66,6 +70,8 @@ pub struct Replica {
     rejoining: bool,
     /// The last sequence number that the NEW-VIEW settled: the view's primary assigns only later ones.
     floor: SequenceNumber,
+    /// Whether what the view settled was compared with what had been decided before it began.
+    compared: bool,
     /// What began the view; none in view 0.
     entered: Option<Box<Signed<NewView>>>,
     /// The view whose NEW-VIEW of ours is on its way to disk.
@@ -76,8 +82,7 @@ pub struct Replica {
     checkpoints: Checkpoints,
     /// The checkpoint that the application is being brought to.
     transfer: Option<CheckpointCertificate>,
-    /// Whom we answered since we last said where we stand.
-    answered: BTreeSet<ReplicaId>,
+    attention: Attention,
     pool: Pool,
     outbox: Outbox,
     halted: bool,
@@ -147,13 +152,14 @@ impl Replica {
             active: true,
             rejoining: false,
             floor: SequenceNumber::ZERO,
+            compared: true,
             entered: None,
             beginning: None,
             changes: Changes::default(),
             timer: Timer::new(settings.get()),
             transfer: None,
-            answered: BTreeSet::new(),
-            log: Log::new(settings.get().window),
+            attention: Attention::default(),
+            log: Log::new(settings.get().window, settings.get().pipeline_depth),
             checkpoints: Checkpoints::default(),
             pool: Pool::default(),
             outbox: Outbox::new(),
@@ -270,7 +276,7 @@ impl Replica {
             Input::Message(ConsensusMessage::Stable(stable)) => self.on_stable(*stable, effects),
             Input::Persisted(token) => self.on_persisted(now, token, effects),
             Input::Wake => {
-                self.on_wake();
+                self.ask_again();
                 self.watch(now, app, effects);
                 Ok(())
             }
@@ -290,6 +296,9 @@ impl Replica {
         app: &mut A,
         effects: &mut Effects<A::Refusal>,
     ) -> Result<(), Fault> {
+        if !core::mem::replace(&mut self.compared, true) {
+            self.check_decided()?;
+        }
         // Ends: every turn raises the low watermark, the view, the executed sequence number or a stage, and what can
         // be reached without further input is bounded by the window and by the VIEW-CHANGEs at hand.
         while self.stabilise(app, effects)?

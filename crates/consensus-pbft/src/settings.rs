@@ -9,11 +9,19 @@ pub struct Settings {
     /// Sequence numbers between the low and the high watermark, L. The application's checkpoint interval K
     /// must be smaller, or the log fills before a checkpoint can empty it. OSDI '99 §4.3 suggests 2K.
     pub window: u64,
+    /// Sequence numbers in flight at once: proposed, prepared and committed while the one before the first of them is
+    /// the last executed. Replicas may differ; the smallest among a quorum sets the pace.
+    pub pipeline_depth: u64,
     /// Most requests that wait.
     pub pool_requests: usize,
     /// Most bytes of requests that wait.
     pub pool_bytes: usize,
-    /// Most bytes of batches held for sequence numbers beyond the one in flight.
+    /// Most requests of one client that wait, so that no client takes the room of all others.
+    pub client_requests: usize,
+    /// Most bytes of requests of one client that wait.
+    pub client_bytes: usize,
+    /// Most bytes of batches held for sequence numbers beyond the next one to execute. A primary proposes ahead only
+    /// while one more batch of any length has room, or others would refuse what it sends.
     pub early_batch_bytes: usize,
     /// Milliseconds that a backup waits for what is due before it leaves the view; and, once a quorum has left, for
     /// the NEW-VIEW.
@@ -35,12 +43,29 @@ pub enum SettingsError {
         /// The value.
         window: u64,
     },
+    /// Nothing could be in flight, or something beyond the high watermark.
+    #[error("pipeline_depth {depth} must be at least 1 and at most the window {window}")]
+    PipelineDepth {
+        /// The value.
+        depth: u64,
+        /// Its limit.
+        window: u64,
+    },
     /// No request could wait.
     #[error("pool_requests must be at least 1")]
     PoolRequests,
     /// The largest request would never fit.
     #[error("pool_bytes {bytes} must be at least the {} bytes of one entry", limits::ENTRY)]
     PoolBytes {
+        /// The value.
+        bytes: usize,
+    },
+    /// No request of any client could wait.
+    #[error("client_requests must be at least 1")]
+    ClientRequests,
+    /// The largest request of a client would never fit.
+    #[error("client_bytes {bytes} must be at least the {} bytes of one entry", limits::ENTRY)]
+    ClientBytes {
         /// The value.
         bytes: usize,
     },
@@ -68,8 +93,13 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             window: 128,
+            // A batch has four things before it: its way out, PREPARE, COMMIT, execution. So many in flight keep each
+            // of them busy; more would wait, and be carried along by every view change.
+            pipeline_depth: 4,
             pool_requests: 4096,
             pool_bytes: 4 * limits::BATCH,
+            client_requests: 512,
+            client_bytes: limits::BATCH,
             early_batch_bytes: 2 * limits::BATCH,
             view_timeout: 4_000,
             max_view_timeout: 128_000,
@@ -86,11 +116,21 @@ impl Settings {
         if !(2..=MAX_WINDOW).contains(&self.window) {
             return Err(SettingsError::Window { window: self.window });
         }
+        if !(1..=self.window).contains(&self.pipeline_depth) {
+            let (depth, window) = (self.pipeline_depth, self.window);
+            return Err(SettingsError::PipelineDepth { depth, window });
+        }
         if self.pool_requests == 0 {
             return Err(SettingsError::PoolRequests);
         }
         if self.pool_bytes < limits::ENTRY {
             return Err(SettingsError::PoolBytes { bytes: self.pool_bytes });
+        }
+        if self.client_requests == 0 {
+            return Err(SettingsError::ClientRequests);
+        }
+        if self.client_bytes < limits::ENTRY {
+            return Err(SettingsError::ClientBytes { bytes: self.client_bytes });
         }
         if self.early_batch_bytes < limits::BATCH {
             return Err(SettingsError::EarlyBatchBytes { bytes: self.early_batch_bytes });

@@ -4,6 +4,7 @@ use federation_proto::keys::Consensus;
 use federation_proto::{SequenceNumber, Signed, SignedBody, Verified, View};
 
 use super::Replica;
+use super::attention::Costly;
 use super::outbox::Pending;
 use crate::committee::{Member, ReplicaId};
 use crate::effect::Effects;
@@ -61,8 +62,13 @@ impl Replica {
         self.committee.member(replica).ok_or(Rejection::UnknownReplica { replica, size })
     }
 
-    /// Makes a lie durable; it is reported when it is.
+    /// Makes a lie durable; it is reported when it is. Of a replica that lies all the time not every lie is kept.
     pub(super) fn accuse<R>(&mut self, evidence: Equivocation, effects: &mut Effects<R>) {
+        let liar = evidence.claimed_replica();
+        if self.attention.admit(liar, Costly::Lie).is_err() {
+            return;
+        }
+        self.attention.spend(liar, Costly::Lie);
         let evidence = Box::new(evidence);
         let record = SafetyRecord::Evidence(evidence.clone());
         self.outbox.persist(record, Pending::Evidence(evidence), effects);

@@ -60,13 +60,18 @@ impl Checkpoints {
         self.votes.keys().copied()
     }
 
+    /// CHECKPOINTs that are held.
+    pub(super) fn count(&self) -> usize {
+        self.votes.values().map(BTreeMap::len).sum()
+    }
+
     fn get(&self, sequence: SequenceNumber, replica: ReplicaId) -> Option<&Entry<Checkpoint>> {
         self.votes.get(&sequence)?.get(&replica)
     }
 
     /// The certificate at a sequence number, if a quorum signed one statement there.
     fn certificate(&self, at: SequenceNumber, quorum: usize) -> Option<CheckpointCertificate> {
-        let votes = self.votes.get(&at)?;
+        let votes = self.votes.get(&at).filter(|votes| votes.len() >= quorum)?;
         let mut tally: BTreeMap<CheckpointStatement, usize> = BTreeMap::new();
         for entry in votes.values() {
             let count = tally.entry(entry.vote.statement).or_default();

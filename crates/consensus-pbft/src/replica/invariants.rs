@@ -11,6 +11,7 @@ impl Replica {
         let at = (self.id, self.log.executed);
         debug_assert!(self.watermarks_enclose(), "watermarks of {at:?}");
         debug_assert!(self.slots_are_sound(), "slots of {at:?}");
+        debug_assert!(self.assignments_are_contiguous(), "assignments of {at:?}");
         debug_assert!(self.unsent_votes_do_not_count(), "outbox of {at:?}");
         debug_assert!(self.checkpoints_are_sound(), "checkpoints of {at:?}");
         debug_assert!(self.pool.is_consistent(self.settings.get()), "pool of {at:?}");
@@ -34,15 +35,42 @@ impl Replica {
             let primary_once = !slot.prepares.0.contains_key(&primary);
             // Invariant: a proof of order is of its own slot, and what is assigned again is what it proves.
             let decided = slot.decided.as_ref().is_none_or(|decided| decided.sequence == *sequence);
-            // Invariant: beyond the sequence number in flight we have not voted, but to begin a view.
+            // Invariant: beyond what is in flight, and so beyond H, we have not voted, but to begin a view or before a
+            // restart.
             let unvoted = |proposal: &Accepted| {
-                proposal.stage == Stage::Received || (proposal.exempt && primary == self.id)
+                let before = primary == self.id || *sequence <= log.voted;
+                proposal.stage == Stage::Received || (proposal.exempt && before)
             };
-            let in_order = *sequence <= log.next() || slot.proposal.as_ref().is_none_or(unvoted);
+            // Invariant: what we were asked about has nothing unknown before it.
+            let known = |proposal: &Accepted| {
+                proposal.stage == Stage::Received
+                    || proposal.exempt
+                    || log.ahead(*sequence).is_some()
+            };
+            let proposal = slot.proposal.as_ref();
+            let in_order = (*sequence <= log.last().min(log.high())
+                || proposal.is_none_or(unvoted))
+                && proposal.is_none_or(known);
             // Invariant: whoever waits for a NEW-VIEW takes part in no view.
             let waits = self.active || slot.proposal.is_none();
             held && primary_once && decided && in_order && waits && self.own_votes_are_earned(slot)
         })
+    }
+
+    fn assignments_are_contiguous(&self) -> bool {
+        // Invariant: above what its NEW-VIEW settled and what is executed, a primary's assignments have no hole, and
+        // only the last may not be durable.
+        let log = &self.log;
+        let first = log.executed.max(self.floor).next();
+        let assigned = log.slots.range(first..).filter_map(|(sequence, slot)| {
+            let proposal = slot.proposal.as_ref()?;
+            Some((sequence.get(), proposal.stage))
+        });
+        let mut before = Stage::PrepareSent;
+        !self.is_primary()
+            || assigned.zip(first.get()..).all(|((sequence, stage), expected)| {
+                sequence == expected && core::mem::replace(&mut before, stage) != Stage::Preparing
+            })
     }
 
     fn own_votes_are_earned(&self, slot: &Slot) -> bool {

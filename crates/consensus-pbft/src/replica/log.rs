@@ -108,6 +108,14 @@ impl Slot {
         self.batches.get(&digest).map(|held| &held.batch)
     }
 
+    /// The batch that will be executed here as far as we can tell: the decided one, or else the one we accepted.
+    fn expected(&self) -> Option<&Batch> {
+        let accepted = self.proposal.as_ref().filter(|own| own.stage >= Stage::Preparing);
+        let accepted = accepted.map(|own| own.pre_prepare.digest);
+        let digest = self.decided.as_ref().map(|decided| decided.digest).or(accepted)?;
+        self.batches.get(&digest).map(|held| &held.batch)
+    }
+
     /// The proof that we are prepared in the present view, if we are.
     pub(super) fn prepared_certificate(&self, quorum: usize) -> Option<PreparedCertificate> {
         let proposal = self.proposal.as_ref().filter(|_| self.is_prepared(quorum))?;
@@ -197,17 +205,22 @@ pub(super) struct Log {
     pub(super) executed: SequenceNumber,
     /// What was executed before the last restart: what it led to is not known here any more.
     pub(super) restored: SequenceNumber,
+    /// What we voted for before the last restart, at the latest. What was executed may have been lost since.
+    pub(super) voted: SequenceNumber,
     window: u64,
+    depth: u64,
 }
 
 impl Log {
-    pub(super) fn new(window: u64) -> Self {
+    pub(super) fn new(window: u64, depth: u64) -> Self {
         Self {
             slots: BTreeMap::new(),
             low: SequenceNumber::ZERO,
             executed: SequenceNumber::ZERO,
             restored: SequenceNumber::ZERO,
+            voted: SequenceNumber::ZERO,
             window,
+            depth,
         }
     }
 
@@ -227,9 +240,32 @@ impl Log {
         SequenceNumber::new(self.high().get().saturating_add(self.window))
     }
 
-    /// The sequence number in flight.
+    /// The next sequence number to execute, the first in flight.
     pub(super) fn next(&self) -> SequenceNumber {
         self.executed.next()
+    }
+
+    /// The last sequence number in flight: as far ahead as the pipeline is deep, and nothing beyond H.
+    pub(super) fn last(&self) -> SequenceNumber {
+        SequenceNumber::new(self.executed.get().saturating_add(self.depth)).min(self.high())
+    }
+
+    /// The sequence numbers in flight, in order.
+    pub(super) fn in_flight(&self) -> impl Iterator<Item = SequenceNumber> + use<> {
+        (self.next().get()..=self.last().get()).map(SequenceNumber::new)
+    }
+
+    /// The batches between the executed one and `sequence`, if each of them is decided or accepted by us.
+    pub(super) fn ahead(&self, sequence: SequenceNumber) -> Option<Vec<&Batch>> {
+        let between = (self.next().get()..sequence.get()).map(SequenceNumber::new);
+        between.map(|before| self.slots.get(&before)?.expected()).collect()
+    }
+
+    /// Whether an assignment of ours before `sequence` is still on its way to disk.
+    pub(super) fn is_assigning(&self, sequence: SequenceNumber) -> bool {
+        let stage = |slot: &Slot| slot.proposal.as_ref().map(|proposal| proposal.stage);
+        let mut before = self.slots.range(self.next()..sequence).map(|(_, slot)| stage(slot));
+        before.any(|stage| stage == Some(Stage::Preparing))
     }
 
     pub(super) fn slot_mut(&mut self, sequence: SequenceNumber) -> &mut Slot {
@@ -248,7 +284,7 @@ impl Log {
         }
     }
 
-    /// Bytes of batches held for sequence numbers beyond the one in flight.
+    /// Bytes of batches held for sequence numbers beyond the next one to execute.
     pub(super) fn early_bytes(&self) -> usize {
         let early = self.next().next();
         let held = self.slots.range(early..).flat_map(|(_, slot)| slot.batches.values());

@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use federation_proto::{Batch, Digest, LogicalTime, SequenceNumber, Signed, Verified};
 
 use super::Replica;
+use super::attention::Costly;
 use super::log::{Accepted, Held, Stage};
 use super::outbox::Pending;
 use super::view_change::check_view_change;
-use crate::certificate::CheckpointCertificate;
+use crate::certificate::{CheckpointCertificate, CommitCertificate};
 use crate::committee::Committee;
 use crate::effect::{Effect, Effects};
 use crate::message::{ConsensusMessage, NewView, PrePrepare, ViewChange};
@@ -127,7 +128,9 @@ impl Replica {
         if replica != primary {
             return Err(Rejection::NotPrimary { replica, primary });
         }
+        self.attention.admit(replica, Costly::NewView)?;
         let new_view = self.authenticate(replica, new_view)?;
+        self.attention.spend(replica, Costly::NewView);
         let pre_prepares = self
             .check_new_view(&new_view)
             .map_err(|cause| Rejection::NewView { replica, cause: Box::new(cause) })?;
@@ -230,21 +233,31 @@ impl Replica {
             self.checkpoints.learn(stable);
         }
         self.entered = Some(Box::new(new_view.into_signed()));
+        self.compared = false;
         effects.push(Effect::EnteredView(view));
     }
 
-    /// What is decided must be what the NEW-VIEW proposes again: anything else means that more than f replicas lie.
+    /// What is decided must be what a NEW-VIEW proposes again: anything else means that more than f replicas lie.
+    /// Asked when a view has begun, of what was executed before; [`execute`](Self::execute) asks the same of the rest.
     pub(super) fn check_decided(&self) -> Result<(), Fault> {
         let settled = self.log.executed.min(self.floor);
-        for (sequence, slot) in self.log.slots.range(..=settled) {
-            if let (Some(proposal), Some(decided)) = (&slot.proposal, &slot.decided)
-                && proposal.pre_prepare.digest != decided.digest
-            {
-                let (sequence, decided) = (*sequence, decided.digest);
-                let proposed = proposal.pre_prepare.digest;
-                return Err(Fault::TwoDecisions { sequence, decided, proposed });
+        for slot in self.log.slots.range(..=settled).map(|(_, slot)| slot) {
+            if let (Some(proposal), Some(decided)) = (&slot.proposal, &slot.decided) {
+                proposal.agrees_with(decided)?;
             }
         }
         Ok(())
+    }
+}
+
+impl Accepted {
+    /// Whether what a NEW-VIEW proposes again is what was decided.
+    pub(super) fn agrees_with(&self, decided: &CommitCertificate) -> Result<(), Fault> {
+        let (sequence, proposed) = (decided.sequence, self.pre_prepare.digest);
+        let decided = decided.digest;
+        if proposed == decided {
+            return Ok(());
+        }
+        Err(Fault::TwoDecisions { sequence, decided, proposed })
     }
 }

@@ -5,12 +5,15 @@
 //! ```text
 //!            propose │ judge: Accept            prepared                 q COMMITs
 //! Received ──────────┴────▶ Preparing ┄▶ PrepareSent ──▶ Committing ┄▶ CommitSent ──▶ executed
-//!   ▲  ├─ judge: Wait ───▶ Waiting        ┄▶ the record is durable          (from any stage)
+//!   ▲  ├─ judge: Wait ───▶ Waiting        ┄▶ the record is durable     (from any stage, in order)
 //!   │  └─ judge: Refuse ─▶ Refused
-//!   └───── wake ────────────┘
+//!   └── wake, execution ────┘
 //! ```
 //!
-//! One sequence number is in flight: stages beyond `Received` exist only up to `executed + 1`.
+//! Several sequence numbers are in flight: stages beyond `Received` exist up to `executed + pipeline_depth`, but not
+//! beyond H. They are assigned and judged in order, so that nobody votes for a batch without knowing what it expects
+//! before it; prepared and committed in any order; executed in order. The primary assigns the next one when its last
+//! assignment has left: requests gather meanwhile, and a crash leaves no hole among its assignments.
 
 use federation_proto::codec::Canonical;
 use federation_proto::{Batch, LogicalTime, SequenceNumber, Signed, Verified, View, limits};
@@ -141,52 +144,58 @@ impl Replica {
     }
 
     /// What the application waited for may be there.
-    pub(super) fn on_wake(&mut self) {
-        let sequence = self.log.next();
-        let stage = self.log.proposal(sequence).map(|proposal| proposal.stage);
-        if stage == Some(Stage::Waiting) {
-            self.log.set_stage(sequence, Stage::Received);
+    pub(super) fn ask_again(&mut self) {
+        for sequence in self.log.in_flight() {
+            let stage = self.log.proposal(sequence).map(|proposal| proposal.stage);
+            if stage == Some(Stage::Waiting) {
+                self.log.set_stage(sequence, Stage::Received);
+            }
         }
     }
 
-    /// One step of the sequence number in flight; whether there was one to take.
+    /// One step of the sequence numbers in flight; whether there was one to take.
     pub(super) fn advance<A: Application>(
         &mut self,
         now: LogicalTime,
         app: &mut A,
         effects: &mut Effects<A::Refusal>,
     ) -> Result<bool, Fault> {
-        self.check_decided()?;
         if self.vote_for_decided(effects) {
             return Ok(true);
         }
-        let sequence = self.log.next();
-        if sequence > self.log.high() {
-            return Ok(false);
-        }
-        if let Some(certificate) = self.commit_certificate(sequence) {
+        let next = self.log.next();
+        if next <= self.log.high()
+            && let Some(certificate) = self.commit_certificate(next)
+        {
             self.execute(certificate, app, effects)?;
             return Ok(true);
         }
-        let prepared = self.is_prepared(sequence);
-        let slot = self.log.slots.get(&sequence);
-        let here = slot.is_some_and(|slot| slot.batch().is_some());
+        for sequence in self.log.in_flight() {
+            if self.advance_one(now, sequence, app, effects)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// One step of one sequence number in flight; whether there was one to take.
+    fn advance_one<A: Application>(
+        &mut self,
+        now: LogicalTime,
+        sequence: SequenceNumber,
+        app: &mut A,
+        effects: &mut Effects<A::Refusal>,
+    ) -> Result<bool, Fault> {
         match self.log.proposal(sequence).map(|proposal| proposal.stage) {
-            None if self.active && self.is_primary() && sequence > self.floor => {
-                self.propose(now, sequence, app, effects)
-            }
-            Some(Stage::Received) if here => {
-                self.judge(sequence, app, effects);
-                Ok(true)
-            }
-            Some(Stage::PrepareSent) if prepared => {
+            None if self.may_assign(sequence) => self.propose(now, sequence, app, effects),
+            Some(Stage::Received) => Ok(self.judge(sequence, app, effects)),
+            Some(Stage::PrepareSent) if self.is_prepared(sequence) => {
                 self.commit(sequence, effects);
                 Ok(true)
             }
             None
             | Some(
-                Stage::Received
-                | Stage::Waiting
+                Stage::Waiting
                 | Stage::Refused
                 | Stage::Preparing
                 | Stage::PrepareSent
@@ -205,6 +214,10 @@ impl Replica {
         let mut decided = self.log.slots.range(..=self.log.executed);
         let due = decided.find_map(|(sequence, slot)| {
             let stage = slot.proposal.as_ref()?.stage;
+            // The usual case first: of a window of executed batches each step looks at no more than this.
+            if matches!(stage, Stage::Preparing | Stage::Committing | Stage::CommitSent) {
+                return None;
+            }
             // Under a primary that told us another batch, ours stays without a vote. What a NEW-VIEW proposes again
             // may have been executed here without its batch being kept.
             let decided = slot.decided.as_ref().is_none_or(|decided| {
@@ -252,6 +265,16 @@ impl Replica {
         self.active && view == self.view
     }
 
+    /// Whether a sequence number that has no assignment is ours to assign now.
+    fn may_assign(&self, sequence: SequenceNumber) -> bool {
+        self.active
+            && self.is_primary()
+            && sequence > self.floor
+            && !self.log.is_assigning(sequence)
+            // Others refuse what they have no room for, and it would have to be sent again.
+            && self.admit_early(sequence, limits::BATCH).is_ok()
+    }
+
     /// The primary assigns the next sequence number.
     fn propose<A: Application>(
         &mut self,
@@ -260,8 +283,11 @@ impl Replica {
         app: &mut A,
         effects: &mut Effects<A::Refusal>,
     ) -> Result<bool, Fault> {
+        let Some(ahead) = self.log.ahead(sequence) else {
+            return Ok(false);
+        };
         // An empty batch orders nothing, and every backup refuses it.
-        let batch = app.propose(now, self.pool.requests()).filter(|batch| !batch.is_null());
+        let batch = app.propose(now, self.pool.requests(), &ahead).filter(|batch| !batch.is_null());
         let Some(batch) = batch else {
             return Ok(false);
         };
@@ -288,24 +314,29 @@ impl Replica {
         Ok(true)
     }
 
-    /// A backup asks its application about the proposal whose turn has come, and votes.
+    /// A backup asks its application about the proposal, if its turn has come, and votes; whether it had.
     fn judge<A: Application>(
         &mut self,
         sequence: SequenceNumber,
         app: &mut A,
         effects: &mut Effects<A::Refusal>,
-    ) {
+    ) -> bool {
         let Some(slot) = self.log.slots.get(&sequence) else {
-            return;
+            return false;
         };
         let (Some(accepted), Some(batch)) = (&slot.proposal, slot.batch()) else {
-            return;
+            return false;
         };
         if accepted.exempt {
-            return self.prepare(sequence, effects);
+            self.prepare(sequence, effects);
+            return true;
         }
+        // One before it is missing, waits or was refused: this one is held.
+        let Some(ahead) = self.log.ahead(sequence) else {
+            return false;
+        };
         let digest = accepted.pre_prepare.digest;
-        match app.judge(accepted.arrived, sequence, batch) {
+        match app.judge(accepted.arrived, sequence, batch, &ahead) {
             Verdict::Wait => self.log.set_stage(sequence, Stage::Waiting),
             Verdict::Refuse(reason) => {
                 self.log.set_stage(sequence, Stage::Refused);
@@ -313,6 +344,7 @@ impl Replica {
             }
             Verdict::Accept => self.prepare(sequence, effects),
         }
+        true
     }
 
     /// We vote for the proposal we hold.
@@ -360,10 +392,14 @@ impl Replica {
         effects: &mut Effects<A::Refusal>,
     ) -> Result<(), Fault> {
         let sequence = certificate.sequence;
+        let floor = self.floor;
         let slot = self.log.slot_mut(sequence);
         let Some(held) = slot.batches.get(&certificate.digest) else {
             return Ok(());
         };
+        if let Some(proposal) = slot.proposal.as_ref().filter(|_| sequence <= floor) {
+            proposal.agrees_with(&certificate)?;
+        }
         // A failure changes nothing here: the next batch must not meet a state without this one.
         let execution = app
             .execute(sequence, &held.batch, &certificate)
@@ -371,6 +407,7 @@ impl Replica {
         self.pool.remove(&held.batch);
         slot.decided = Some(certificate.clone());
         self.log.executed = sequence;
+        self.ask_again();
         if self.active {
             self.timer.reset(self.settings.get());
         }

@@ -1,8 +1,9 @@
-//! Requests that wait to be ordered: bounded, in order of arrival, each once.
+//! Requests that wait to be ordered: bounded, for each client too, in order of arrival, each once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use federation_proto::codec::Canonical;
+use federation_proto::keys::NodeFingerprint;
 use federation_proto::{Batch, BatchItem, Digest, Request, Signed, limits};
 
 use crate::rejection::Rejection;
@@ -15,6 +16,14 @@ pub(super) struct Pool {
     /// Digest and length of each request, in the same order.
     entries: Vec<(Digest, usize)>,
     known: BTreeSet<Digest>,
+    bytes: usize,
+    clients: BTreeMap<NodeFingerprint, Share>,
+}
+
+/// What one client takes of the pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Share {
+    requests: usize,
     bytes: usize,
 }
 
@@ -53,12 +62,25 @@ impl Pool {
         {
             return Err(Rejection::PoolFull { requests: self.requests.len(), bytes: self.bytes });
         }
+        // Whoever claims to be another client gets no further than the application, so it takes nothing of its share.
+        let client = request.claimed().node_fingerprint;
+        let share = self.clients.get(&client).copied().unwrap_or_default();
+        if share.requests >= settings.client_requests
+            || share.bytes.saturating_add(bytes) > settings.client_bytes
+        {
+            let Share { requests, bytes } = share;
+            return Err(Rejection::ClientShare { client, requests, bytes });
+        }
         Ok(Fitting { request, digest, bytes })
     }
 
     pub(super) fn add(&mut self, fitting: Fitting) {
         if self.known.insert(fitting.digest) {
             self.bytes = self.bytes.saturating_add(fitting.bytes);
+            let client = fitting.request.claimed().node_fingerprint;
+            let share = self.clients.entry(client).or_default();
+            share.requests = share.requests.saturating_add(1);
+            share.bytes = share.bytes.saturating_add(fitting.bytes);
             self.entries.push((fitting.digest, fitting.bytes));
             self.requests.push(fitting.request);
         }
@@ -66,6 +88,11 @@ impl Pool {
 
     pub(super) fn requests(&self) -> &[Signed<Request>] {
         &self.requests
+    }
+
+    /// Bytes that wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Drops the requests of an executed batch.
@@ -91,12 +118,20 @@ impl Pool {
         }
     }
 
-    /// Whether the three views of the pool agree and the bounds hold.
+    /// Whether the views of the pool agree and the bounds hold.
     pub(super) fn is_consistent(&self, settings: &Settings) -> bool {
         let bytes: usize = self.entries.iter().map(|(_, bytes)| bytes).sum();
+        let mut shares = self.clients.values();
+        let shared = |of: fn(&Share) -> usize| self.clients.values().map(of).sum::<usize>();
+        let within = shares.all(|share| {
+            share.requests <= settings.client_requests && share.bytes <= settings.client_bytes
+        });
         self.requests.len() == self.entries.len()
             && self.entries.len() == self.known.len()
             && self.bytes == bytes
+            && shared(|share| share.requests) == self.requests.len()
+            && shared(|share| share.bytes) == bytes
+            && within
             && self.requests.len() <= settings.pool_requests
             && self.bytes <= settings.pool_bytes
     }

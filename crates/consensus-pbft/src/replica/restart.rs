@@ -10,6 +10,7 @@ use federation_proto::keys::{Consensus, SecretKey};
 use federation_proto::{Batch, Digest, LogicalTime, SequenceNumber, Signed, View};
 use thiserror::Error;
 
+use super::attention::Costly;
 use super::log::{Accepted, Held, Stage};
 use super::new_view::floor;
 use super::normal_case::measure;
@@ -142,11 +143,14 @@ impl Replica {
                     replica.entered = Some(Box::new(new_view.into_signed()));
                 }
                 // The driver has it, and it accuses somebody else.
-                SafetyRecord::Evidence(_) => {}
+                SafetyRecord::Evidence(evidence) => {
+                    replica.attention.spend(evidence.claimed_replica(), Costly::Lie);
+                }
             }
         }
         replica.restore_view(&said);
         replica.restore_votes(said)?;
+        replica.compared = false;
         Ok(replica)
     }
 
@@ -232,6 +236,7 @@ impl Replica {
             // We voted for it: it is not judged again.
             let (arrived, exempt, accused) = (LogicalTime::ZERO, true, false);
             slot.proposal = Some(Accepted { pre_prepare, arrived, exempt, accused, stage });
+            self.log.voted = *sequence;
         }
         Ok(())
     }

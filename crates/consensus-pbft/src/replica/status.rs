@@ -7,10 +7,11 @@
 use federation_proto::{SequenceNumber, Signed, Verified};
 
 use super::Replica;
+use super::attention::Costly;
 use super::log::Held;
 use super::normal_case::measure;
 use crate::application::Application;
-use crate::certificate::CheckpointCertificate;
+use crate::certificate::{CheckpointCertificate, CommitCertificate};
 use crate::effect::{Effect, Effects};
 use crate::message::{ConsensusMessage, Decided, MAX_WANTED, Status, WantedBatch};
 use crate::rejection::Rejection;
@@ -18,13 +19,40 @@ use crate::rejection::Rejection;
 /// Most decided batches in answer to one STATUS.
 const MAX_ANSWERS: usize = 16;
 
-/// Most bytes of batches in answer to one STATUS, but at least one batch.
+/// Most bytes of batches in answer to one STATUS, decided ones and wanted ones, but at least one batch.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
+
+/// A batch in answer to a STATUS.
+enum Answer<'a> {
+    Decided(&'a CommitCertificate, &'a Held),
+    Wanted(SequenceNumber, &'a Held),
+}
+
+impl Answer<'_> {
+    fn held(&self) -> &Held {
+        match self {
+            Self::Decided(_, held) | Self::Wanted(_, held) => held,
+        }
+    }
+
+    fn into_message(self) -> ConsensusMessage {
+        let batch = self.held().batch.clone();
+        match self {
+            Self::Decided(certificate, _) => {
+                let certificate = certificate.clone();
+                ConsensusMessage::Decided(Box::new(Decided { certificate, batch }))
+            }
+            Self::Wanted(sequence, _) => {
+                ConsensusMessage::Batch(Box::new(WantedBatch { sequence, batch }))
+            }
+        }
+    }
+}
 
 impl Replica {
     /// Tells the others where we stand.
     pub(super) fn send_status<R>(&mut self, effects: &mut Effects<R>) {
-        self.answered.clear();
+        self.attention.renew();
         let missing = self.log.slots.iter().filter_map(|(sequence, slot)| {
             let digest = slot.proposal.as_ref()?.pre_prepare.digest;
             slot.batch().is_none().then_some((*sequence, digest))
@@ -52,15 +80,13 @@ impl Replica {
     ) -> Result<(), Rejection> {
         let to = status.claimed().replica;
         self.admit_sender(to)?;
-        if self.answered.contains(&to) {
-            return Err(Rejection::Answered { replica: to });
-        }
+        self.attention.admit(to, Costly::Status)?;
         let (found, limit) = (status.claimed().wanted.len(), MAX_WANTED);
         if found > limit {
             return Err(Rejection::TooManyWanted { found, limit });
         }
         let status = self.authenticate(to, status)?;
-        self.answered.insert(to);
+        self.attention.spend(to, Costly::Status);
         let mut send = |message| effects.push(Effect::Send { to, message });
         let behind = status.view < self.view || (status.view == self.view && !status.active);
         if let Some(entered) = self.entered.as_ref().filter(|_| behind) {
@@ -71,25 +97,22 @@ impl Replica {
         {
             send(ConsensusMessage::Stable(Box::new(stable.clone())));
         }
-        let mut bytes = 0_usize;
         let decided = self.log.slots.range(status.executed.next()..).filter_map(|(_, slot)| {
-            let certificate = slot.decided.clone()?;
-            let held = slot.batches.get(&certificate.digest)?;
-            Some((Decided { certificate, batch: held.batch.clone() }, held.bytes))
+            let certificate = slot.decided.as_ref()?;
+            Some(Answer::Decided(certificate, slot.batches.get(&certificate.digest)?))
         });
-        for (decided, length) in decided.take(MAX_ANSWERS) {
+        let wanted = status.wanted.iter().filter_map(|(sequence, digest)| {
+            let held = self.log.slots.get(sequence)?.batches.get(digest)?;
+            Some(Answer::Wanted(*sequence, held))
+        });
+        let mut bytes = 0_usize;
+        for answer in decided.take(MAX_ANSWERS).chain(wanted) {
+            let length = answer.held().bytes;
             if bytes > 0 && bytes.saturating_add(length) > MAX_ANSWER_BYTES {
                 break;
             }
             bytes = bytes.saturating_add(length);
-            send(ConsensusMessage::Decided(Box::new(decided)));
-        }
-        for (sequence, digest) in &status.wanted {
-            let slot = self.log.slots.get(sequence);
-            if let Some(held) = slot.and_then(|slot| slot.batches.get(digest)) {
-                let (sequence, batch) = (*sequence, held.batch.clone());
-                send(ConsensusMessage::Batch(Box::new(WantedBatch { sequence, batch })));
-            }
+            send(answer.into_message());
         }
         Ok(())
     }
@@ -120,15 +143,17 @@ impl Replica {
     /// A batch that a NEW-VIEW proposes again and that we lack.
     pub(super) fn on_batch(&mut self, wanted: WantedBatch) -> Result<(), Rejection> {
         let WantedBatch { sequence, batch } = wanted;
+        let lacking = self.log.proposal(sequence).map(|proposal| proposal.pre_prepare.digest);
+        let slot = self.log.slots.get_mut(&sequence).filter(|slot| slot.batch().is_none());
+        let (Some(slot), Some(wanted)) = (slot, lacking) else {
+            return Err(Rejection::NothingLacks { sequence });
+        };
+        // Only now: whoever sends batches that nobody asked for makes us hash none of them.
         let bytes = measure(&batch)?;
         let digest = batch.digest(self.committee.context(), sequence);
-        let slot = self.log.slots.get_mut(&sequence);
-        let lacking = slot.filter(|slot| {
-            let proposal = slot.proposal.as_ref();
-            let named = proposal.is_some_and(|proposal| proposal.pre_prepare.digest == digest);
-            named && slot.batch().is_none()
-        });
-        let slot = lacking.ok_or(Rejection::Unwanted { sequence, digest })?;
+        if digest != wanted {
+            return Err(Rejection::Unwanted { sequence, digest });
+        }
         slot.batches.insert(digest, Held { batch, bytes });
         Ok(())
     }

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use federation_proto::{LogicalTime, SequenceNumber, Signed, Verified, View};
 
 use super::Replica;
+use super::attention::Costly;
 use super::outbox::Pending;
 use crate::committee::{Committee, ReplicaId};
 use crate::effect::Effects;
@@ -53,7 +54,9 @@ impl Replica {
         self.timer.stop();
         self.log.slots.values_mut().for_each(|slot| slot.leave_view(quorum));
         self.changes.0.retain(|_, change| change.view >= view);
-        let prepared = self.log.slots.values().filter_map(|slot| slot.prepared.clone()).collect();
+        // What others prepared beyond our window, we did not vote to commit; with it nobody would believe us.
+        let slots = self.log.slots.range(..=self.log.high()).map(|(_, slot)| slot);
+        let prepared = slots.filter_map(|slot| slot.prepared.clone()).collect();
         let stable = self.checkpoints.stable().cloned();
         let body = ViewChange { view, stable, prepared, replica: self.id };
         let change = Verified::signed_by_us(body, &self.key, self.committee.context());
@@ -77,7 +80,9 @@ impl Replica {
         {
             return Err(Rejection::OlderViewChange { replica, found: view, held: held.view });
         }
+        self.attention.admit(replica, Costly::ViewChange)?;
         let change = self.authenticate(replica, change)?;
+        self.attention.spend(replica, Costly::ViewChange);
         check_view_change(&change, &self.committee, self.log.window())
             .map_err(|cause| Rejection::ViewChange { replica, cause })?;
         self.changes.0.insert(replica, change);

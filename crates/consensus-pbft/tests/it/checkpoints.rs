@@ -1,6 +1,6 @@
 //! Watermarks, garbage collection, and replicas that disagree about a result.
 
-use consensus_pbft::{ConsensusMessage, Fault, Input, Rejection};
+use consensus_pbft::{ConsensusMessage, Fault, Input, Rejection, SafetyRecord};
 use federation_proto::SequenceNumber;
 
 use crate::federation::id;
@@ -46,6 +46,10 @@ fn without_checkpoints_the_primary_stops_at_the_high_watermark() {
     world.run();
     world.check_safety();
     assert_eq!(world.executed(), [4, 4, 4, 4]);
+    for node in &world.nodes {
+        let mut records = node.disk.iter().filter_map(SafetyRecord::sequence);
+        assert!(records.all(|sequence| sequence.get() <= 4), "a vote beyond H");
+    }
 }
 
 /// Replica 3 hears no CHECKPOINT, so its watermarks stay behind while the others move a whole window ahead.

@@ -9,7 +9,13 @@ const FAULT: Fault = Fault::Execution { sequence: SequenceNumber::new(2) };
 
 #[test]
 fn a_failed_execution_stops_the_replica_at_that_batch_and_the_others_go_on() {
-    let mut world = World::new(4);
+    for depth in [1, 2, 4] {
+        a_failed_execution_stops_the_replica(depth);
+    }
+}
+
+fn a_failed_execution_stops_the_replica(depth: u64) {
+    let mut world = World::of_depth(4, depth);
     // Sequence number 2 is a checkpoint, so its failure also forbids a CHECKPOINT.
     world.nodes[3].app.failing = Some(2);
     for number in 0..7 {
@@ -25,9 +31,10 @@ fn a_failed_execution_stops_the_replica_at_that_batch_and_the_others_go_on() {
     assert_eq!(failed.rejections.last(), Some(&Rejection::Halted));
     let records = failed.disk.iter().chain(failed.writing.values());
     for record in records {
+        // What was in flight with it was voted for before it failed.
         assert!(
-            record.sequence().is_some_and(|sequence| sequence.get() <= 2),
-            "a vote beyond the failure: {record:?}"
+            record.sequence().is_some_and(|sequence| sequence.get() <= 1 + depth),
+            "a vote after the failure: {record:?}"
         );
         assert!(!matches!(record, SafetyRecord::Checkpoint(_)), "a CHECKPOINT: {record:?}");
     }

@@ -101,7 +101,11 @@ pub(crate) fn id(index: usize) -> ReplicaId {
 
 /// A request that differs from others by its number alone.
 pub(crate) fn request(context: &SigningContext, number: u64) -> Signed<Request> {
-    let client = key::<Identity>("client");
+    request_of("client", context, number)
+}
+
+pub(crate) fn request_of(client: &str, context: &SigningContext, number: u64) -> Signed<Request> {
+    let client = key::<Identity>(client);
     let body = Request {
         node_fingerprint: client.public(),
         session_id: SessionId::new(Digest::ZERO),

@@ -12,6 +12,8 @@ use crate::federation::{committee, consensus_key, entry, genesis, id, key, reque
 use crate::toy::Refusal;
 use crate::world::{World, small_window};
 
+mod floods;
+
 #[test]
 fn the_pool_is_bounded_and_holds_each_request_once() {
     let settings = Settings { pool_requests: 3, ..small_window() };
@@ -104,10 +106,12 @@ fn a_liar_cannot_make_us_hold_a_window_of_large_batches() {
         world.nodes[1].rejections[..],
         [Rejection::EarlyBatches { limit: limits::BATCH, .. }]
     ));
-    // The one in flight is always taken.
+    assert_eq!(world.nodes[1].replica.holdings().batches, 3);
+    // The next one to execute is always taken.
     world.input(1, Input::Message(proposal(&context, 1, heavy(1))));
     assert_eq!(world.nodes[1].rejections.len(), 1);
-    assert_eq!(world.nodes[1].writing.len(), 1);
+    let depth = usize::try_from(settings.pipeline_depth).expect("small");
+    assert_eq!(world.nodes[1].writing.len(), depth);
 }
 
 #[test]
@@ -133,6 +137,15 @@ fn settings_name_what_they_refuse() {
     assert_eq!(settings.validate(), Err(SettingsError::PoolRequests));
     let settings = Settings { pool_bytes: 1, ..default };
     assert_eq!(settings.validate(), Err(SettingsError::PoolBytes { bytes: 1 }));
+    for depth in [0, 129] {
+        let (settings, window) = (Settings { pipeline_depth: depth, ..default }, 128);
+        assert_eq!(settings.validate(), Err(SettingsError::PipelineDepth { depth, window }));
+    }
+    assert!(Settings { pipeline_depth: 128, ..default }.validate().is_ok());
+    let settings = Settings { client_requests: 0, ..default };
+    assert_eq!(settings.validate(), Err(SettingsError::ClientRequests));
+    let settings = Settings { client_bytes: 1, ..default };
+    assert_eq!(settings.validate(), Err(SettingsError::ClientBytes { bytes: 1 }));
     let settings = Settings { early_batch_bytes: 1, ..default };
     assert_eq!(settings.validate(), Err(SettingsError::EarlyBatchBytes { bytes: 1 }));
 }

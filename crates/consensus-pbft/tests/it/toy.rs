@@ -7,13 +7,13 @@ use consensus_pbft::{
     Verdict,
 };
 use federation_proto::codec::Canonical;
-use federation_proto::keys::{Identity, LogCheckpoint, SecretKey, Signature};
+use federation_proto::keys::{LogCheckpoint, SecretKey, Signature};
 use federation_proto::{
     Batch, BatchItem, Digest, Height, LedgerBlockId, LogicalTime, Request, SequenceNumber, Signed,
 };
 use ledger::merkle::history::HistoryTree;
 
-use crate::federation::{key, log_key};
+use crate::federation::log_key;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -23,6 +23,8 @@ pub(crate) enum Refusal {
     Executed(u64),
     #[error("{0} is on the list of refused numbers")]
     Listed(u64),
+    #[error("{0} stands in a batch ahead")]
+    Ahead(u64),
     #[error("the batch of time {time} arrived at {arrived}")]
     Late { time: u64, arrived: u64 },
 }
@@ -47,8 +49,16 @@ pub(crate) struct Toy {
     pub(crate) failing: Option<u64>,
     /// As primary it proposes empty batches.
     pub(crate) proposes_null: bool,
+    /// As long as something is ahead it proposes nothing and waits, as an application that needs the executed state.
+    pub(crate) needs_state: bool,
+    /// The sequence numbers it was asked to judge, and the numbers in each batch ahead.
+    pub(crate) judged: Vec<(u64, Vec<Vec<u64>>)>,
     /// Everything executed, in order: what the oracles look at.
     pub(crate) history: Vec<Executed>,
+    /// Numbers in decided batches that had been executed before, and were not executed again.
+    pub(crate) skipped: Vec<u64>,
+    /// Numbers in the order of their execution.
+    order: Vec<u64>,
     numbers: BTreeSet<u64>,
     tree: HistoryTree,
     /// Mixed into the state root: a validator whose build differs.
@@ -67,7 +77,11 @@ impl Toy {
             max_age: u64::MAX,
             failing: None,
             proposes_null: false,
+            needs_state: false,
+            judged: Vec::new(),
             history: Vec::new(),
+            skipped: Vec::new(),
+            order: Vec::new(),
             numbers: BTreeSet::new(),
             tree: HistoryTree::new(),
             corruption: 0,
@@ -76,8 +90,7 @@ impl Toy {
 
     /// The executed numbers, in order.
     pub(crate) fn executed_numbers(&self) -> Vec<u64> {
-        let batches = self.history.iter().map(|(_, batch, _)| batch);
-        batches.flat_map(numbers).collect()
+        self.order.clone()
     }
 
     fn statement(&self, sequence: SequenceNumber) -> CheckpointStatement {
@@ -106,8 +119,8 @@ impl Application for Toy {
     type Refusal = Refusal;
 
     fn check_request(&self, request: &Signed<Request>) -> Result<(), Refusal> {
-        let client = key::<Identity>("client").public().check();
-        let client = client.expect("a good key");
+        let client = request.claimed().node_fingerprint.check();
+        let client = client.map_err(|_| Refusal::Signature)?;
         let number = request.claimed().sequence.get();
         request
             .clone()
@@ -119,14 +132,22 @@ impl Application for Toy {
         Ok(())
     }
 
-    fn propose(&mut self, now: LogicalTime, pool: &[Signed<Request>]) -> Option<Batch> {
+    fn propose(
+        &mut self,
+        now: LogicalTime,
+        pool: &[Signed<Request>],
+        ahead: &[&Batch],
+    ) -> Option<Batch> {
+        if self.needs_state && !ahead.is_empty() {
+            return None;
+        }
         if self.proposes_null {
             return Some(Batch { batch_time: now, items: Vec::new() });
         }
-        let due = pool
-            .iter()
-            .filter(|request| !self.numbers.contains(&request.claimed().sequence.get()))
-            .take(self.batch_size);
+        let ahead: BTreeSet<u64> = ahead.iter().flat_map(|batch| numbers(batch)).collect();
+        let is_new = |number: u64| !self.numbers.contains(&number) && !ahead.contains(&number);
+        let due = pool.iter().filter(|request| is_new(request.claimed().sequence.get()));
+        let due = due.take(self.batch_size);
         let items: Vec<_> = due.cloned().map(BatchItem::Request).collect();
         (!items.is_empty()).then_some(Batch { batch_time: now, items })
     }
@@ -140,9 +161,15 @@ impl Application for Toy {
     fn judge(
         &mut self,
         arrived: LogicalTime,
-        _: SequenceNumber,
+        sequence: SequenceNumber,
         batch: &Batch,
+        ahead: &[&Batch],
     ) -> Verdict<Refusal> {
+        let ahead: Vec<_> = ahead.iter().map(|batch| numbers(batch)).collect();
+        self.judged.push((sequence.get(), ahead.clone()));
+        if self.needs_state && !ahead.is_empty() {
+            return Verdict::Wait;
+        }
         if arrived.millis_since(batch.batch_time) > self.max_age {
             let (time, arrived) = (batch.batch_time.get(), arrived.get());
             return Verdict::Refuse(Refusal::Late { time, arrived });
@@ -153,6 +180,9 @@ impl Application for Toy {
             }
             if self.numbers.contains(&number) {
                 return Verdict::Refuse(Refusal::Executed(number));
+            }
+            if ahead.concat().contains(&number) {
+                return Verdict::Refuse(Refusal::Ahead(number));
             }
             if self.refused.contains(&number) {
                 return Verdict::Refuse(Refusal::Listed(number));
@@ -170,7 +200,10 @@ impl Application for Toy {
         if self.failing == Some(sequence.get()) {
             return Err(ExecutionFailed);
         }
-        self.numbers.extend(numbers(batch));
+        for number in numbers(batch) {
+            let executed = self.numbers.insert(number);
+            if executed { &mut self.order } else { &mut self.skipped }.push(number);
+        }
         self.tree.append(&batch.to_canonical());
         self.history.push((sequence, batch.clone(), certificate.clone()));
         let checkpoint = sequence.get().is_multiple_of(self.interval).then(|| {

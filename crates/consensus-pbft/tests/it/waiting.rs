@@ -11,7 +11,10 @@ const MAX_AGE: u64 = 1_000;
 const PAUSE: u64 = 10 * MAX_AGE;
 
 fn world() -> World {
-    let mut world = World::new(4);
+    patient(World::new(4))
+}
+
+fn patient(mut world: World) -> World {
     for node in &mut world.nodes {
         node.app.max_age = MAX_AGE;
     }
@@ -46,7 +49,7 @@ fn a_proposal_that_waited_for_data_is_as_old_as_it_was_on_arrival() {
 /// Replica 3 gets the second PRE-PREPARE in time, and what decides the first one long after.
 #[test]
 fn a_proposal_that_waited_for_its_predecessor_is_as_old_as_it_was_on_arrival() {
-    let mut world = world();
+    let mut world = patient(World::of_depth(4, 1));
     world.request(1);
     world.request(2);
     let mut late = Vec::new();

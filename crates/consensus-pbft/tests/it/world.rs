@@ -2,16 +2,16 @@
 //!
 //! It obeys the driver's law and checks at every broadcast that the vote was durable before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use consensus_pbft::{
-    CheckpointCertificate, Committee, ConsensusMessage, Decided, Effect, Equivocation, Fault,
-    Input, PersistToken, Rejection, Replica, Restart, SafetyRecord, Settings,
+    CheckpointCertificate, CommitCertificate, Committee, ConsensusMessage, Decided, Effect,
+    Equivocation, Fault, Input, PersistToken, Rejection, Replica, Restart, SafetyRecord, Settings,
 };
 use federation_proto::{Digest, LogicalTime, SequenceNumber, View};
 
 use crate::federation::{committee, consensus_key, id, replica, request};
-use crate::toy::{Refusal, Toy};
+use crate::toy::{Refusal, Toy, numbers};
 
 pub(crate) struct Node {
     pub(crate) replica: Replica,
@@ -23,6 +23,7 @@ pub(crate) struct Node {
     pub(crate) writing: BTreeMap<PersistToken, SafetyRecord>,
     pub(crate) sent: Vec<ConsensusMessage>,
     pub(crate) stable: Vec<CheckpointCertificate>,
+    pub(crate) committed: Vec<(SequenceNumber, CommitCertificate)>,
     pub(crate) evidence: Vec<Equivocation>,
     pub(crate) views: Vec<View>,
     pub(crate) transfers: Vec<CheckpointCertificate>,
@@ -41,19 +42,29 @@ pub(crate) enum Event {
 
 pub(crate) struct World {
     pub(crate) committee: Committee,
+    settings: Settings,
     pub(crate) nodes: Vec<Node>,
     pub(crate) queue: Vec<Event>,
     pub(crate) now: u64,
 }
 
+/// A window of four, all of it in flight. `PRISM_PIPELINE_DEPTH` runs the suite with another depth.
+#[expect(clippy::disallowed_methods, reason = "the depth of a run comes from its command line")]
 pub(crate) fn small_window() -> Settings {
-    Settings { window: 4, ..Settings::default() }
+    let depth = std::env::var("PRISM_PIPELINE_DEPTH").map(|depth| depth.parse());
+    let pipeline_depth = depth.map_or(4, |depth| depth.expect("a number"));
+    Settings { window: 4, pipeline_depth, ..Settings::default() }
 }
 
 impl World {
     /// n replicas with a checkpoint every second batch and a window of four.
     pub(crate) fn new(n: usize) -> Self {
         Self::with(n, small_window(), 2)
+    }
+
+    /// The same, with another depth of the pipeline.
+    pub(crate) fn of_depth(n: usize, pipeline_depth: u64) -> Self {
+        Self::with(n, Settings { pipeline_depth, ..small_window() }, 2)
     }
 
     pub(crate) fn with(n: usize, settings: Settings, interval: u64) -> Self {
@@ -66,6 +77,7 @@ impl World {
             writing: BTreeMap::new(),
             sent: Vec::new(),
             stable: Vec::new(),
+            committed: Vec::new(),
             evidence: Vec::new(),
             views: Vec::new(),
             transfers: Vec::new(),
@@ -73,12 +85,13 @@ impl World {
             refusals: Vec::new(),
             fault: None,
         };
-        Self { nodes: (0..n).map(node).collect(), committee, queue: Vec::new(), now: 0 }
+        let nodes = (0..n).map(node).collect();
+        Self { settings, nodes, committee, queue: Vec::new(), now: 0 }
     }
 
     /// Puts fresh replicas of another committee in place, those whose keys fit.
     pub(crate) fn use_committee(&mut self, committee: &Committee) {
-        let settings = small_window().validate().expect("good settings");
+        let settings = self.settings.validate().expect("good settings");
         self.committee = committee.clone();
         for (index, node) in self.nodes.iter_mut().enumerate() {
             let key = consensus_key(index);
@@ -96,7 +109,7 @@ impl World {
 
     /// The crashed replica comes back with its disk and its application.
     pub(crate) fn restart(&mut self, index: usize) {
-        let settings = small_window().validate().expect("good settings");
+        let settings = self.settings.validate().expect("good settings");
         let node = &mut self.nodes[index];
         let decided = node.app.history.iter().map(|(_, batch, certificate)| Decided {
             certificate: certificate.clone(),
@@ -193,6 +206,7 @@ impl World {
                         |(at, _, proof): &(_, _, _)| (*at, proof) == (sequence, &certificate);
                     assert!(node.app.history.iter().any(executed), "executed first");
                     certificate.verify(&self.committee).expect("a proof");
+                    node.committed.push((sequence, certificate));
                 }
                 Effect::StableCheckpoint(certificate) => {
                     certificate.verify(&self.committee).expect("a proof");
@@ -239,6 +253,15 @@ impl World {
         }
     }
 
+    /// The same, but what `lost` names never arrives.
+    pub(crate) fn run_without(&mut self, lost: impl Fn(&Event) -> bool) {
+        self.filter(|event| !lost(event));
+        while !self.queue.is_empty() {
+            self.step(0);
+            self.filter(|event| !lost(event));
+        }
+    }
+
     /// Keeps only the events that `keep` wants.
     pub(crate) fn filter(&mut self, keep: impl Fn(&Event) -> bool) {
         self.queue.retain(|event| keep(event));
@@ -253,11 +276,14 @@ impl World {
                 let first = decided.entry(position).or_insert_with(|| batch.clone());
                 assert_eq!(first, batch, "two batches at sequence {position}");
             }
-            let mut numbers = node.app.executed_numbers();
-            let count = numbers.len();
-            numbers.sort_unstable();
-            numbers.dedup();
-            assert_eq!(numbers.len(), count, "a request was executed twice");
+            let ordered: Vec<u64> =
+                node.app.history.iter().flat_map(|(_, batch, _)| numbers(batch)).collect();
+            let distinct: BTreeSet<_> = ordered.iter().collect();
+            // With several in flight a view change may order a request again; the application skips it then.
+            let may_skip = self.settings.pipeline_depth > 1 && node.replica.view() > View::ZERO;
+            assert!(may_skip || distinct.len() == ordered.len(), "a request was ordered twice");
+            let executed = node.app.executed_numbers();
+            assert_eq!(executed.len(), distinct.len(), "a request was executed twice, or never");
         }
     }
 

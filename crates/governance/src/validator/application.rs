@@ -342,7 +342,17 @@ impl Application for FederationApplication {
         Ok(())
     }
 
-    fn propose(&mut self, now: LogicalTime, pool: &[Signed<Request>]) -> Option<Batch> {
+    /// One batch at a time: admissibility, derived entries and batch time follow from the executed state, and a batch
+    /// whose predecessor a view change replaced could not be executed.
+    fn propose(
+        &mut self,
+        now: LogicalTime,
+        pool: &[Signed<Request>],
+        ahead: &[&Batch],
+    ) -> Option<Batch> {
+        if !ahead.is_empty() {
+            return None;
+        }
         let batch_time = now.max(self.executor.ledger().head().batch_time.plus_millis(1));
         let mut batch = Batch { batch_time, items: Vec::new() };
         let mut state = self.executor.state().clone();
@@ -382,7 +392,12 @@ impl Application for FederationApplication {
         arrived: LogicalTime,
         _sequence: SequenceNumber,
         batch: &Batch,
+        ahead: &[&Batch],
     ) -> Verdict<ProposalRefusal> {
+        // So no quorum votes for a batch before its members have executed the one before it.
+        if !ahead.is_empty() {
+            return Verdict::Wait;
+        }
         match self.judge_locally(arrived, batch) {
             Ok(Readiness::Ready) => Verdict::Accept,
             Ok(Readiness::LacksBlobs) => Verdict::Wait,
