@@ -148,6 +148,11 @@ impl BlobStore {
         }
     }
 
+    /// A blob that was durable before a crash.
+    pub(super) fn restore(&mut self, bytes: Vec<u8>) {
+        self.blobs.insert(Digest::of_blob(&bytes), bytes);
+    }
+
     /// Counts an update against its author's share of the disk for the epoch.
     fn charge(
         &mut self,
