@@ -144,6 +144,23 @@ fn steps_do_not_hide_a_request_that_is_left_out() {
     assert!(left(&bench.input(ValidatorInput::Wake)), "four seconds after the cut");
 }
 
+/// Every second another request waits and is ordered; the cut was due before them.
+#[test]
+fn requests_do_not_hide_a_step_that_is_left_out() {
+    let mut world = complete();
+    let mut bench = Bench::after(&world);
+    for index in 1..=4 {
+        let item = world.committing(index, 2);
+        bench.frame(world.request_frame(index, &item));
+        assert!(!left(&bench.input(ValidatorInput::Wake)), "{index} s");
+        world.commit(vec![item]);
+        bench.follow(&world);
+    }
+    let item = world.committing(5, 2);
+    bench.frame(world.request_frame(5, &item));
+    assert!(left(&bench.input(ValidatorInput::Wake)), "four seconds");
+}
+
 #[test]
 fn what_became_inadmissible_is_waited_for_no_more() {
     let mut world = World::open();

@@ -4,12 +4,13 @@ use consensus_pbft::{ConsensusMessage, ReplicaId, Settings};
 use federation_proto::codec::Canonical;
 use federation_proto::{Batch, BatchItem, Height, LedgerEntry};
 use governance::validator::{
-    DurableRecord, ImportError, RestoreError, Survived, Validator, ValidatorEffect, ValidatorInput,
-    ValidatorKeys,
+    BlobRefusal, DurableRecord, ImportError, RestoreError, Survived, Validator, ValidatorEffect,
+    ValidatorInput, ValidatorKeys, ValidatorRefusal,
 };
 use governance::wire::Frame;
 
-use crate::fixture::bench::{BACKUP, Bench, frames, voted};
+use crate::fixture::bench::{BACKUP, Bench, frames, refusals, voted};
+use crate::fixture::update::{carrying, delta};
 use crate::fixture::{SITES, World, key, name, validator, votes};
 
 /// The disk of a backup: everything that an effect list wrote.
@@ -115,6 +116,27 @@ fn blobs_are_served_again() {
     let blob = federation_proto::Digest::of_blob(&bytes);
     let asked = Frame::BlobRequest { blob, asker: name(&validator(2)) };
     assert_eq!(frames(&bench.frame(asked)), [&Frame::Blob(bytes)]);
+}
+
+#[test]
+fn a_crash_gives_a_site_no_second_share_of_the_disk() {
+    let world = World::open();
+    let mut bench = Bench::after(&world);
+    let (_, mut disk) = lived(&world, SITES as u64);
+    let limit = world.rules().policy.document().epoch.maximum_commitments_per_node;
+    let update = |gene: u32| {
+        let gene = i16::try_from(gene).expect("small");
+        let update = carrying(world.update(1, 1), &delta(1, vec![gene, 0]).to_canonical());
+        world.update_frame(1, world.blob(1, &update))
+    };
+    for gene in 0..limit {
+        store(&mut disk, &bench.frame(update(gene)));
+    }
+    bench.validator = restored(&world, disk).expect("its own disk");
+    let refused = refusals(bench.frame(update(limit)));
+    let [ValidatorRefusal::Blob(BlobRefusal::TooMany { .. })] = refused.as_slice() else {
+        panic!("{refused:?}")
+    };
 }
 
 #[test]
