@@ -6,10 +6,13 @@
 
 mod application;
 mod approvals;
+mod awaited;
 mod blobs;
 mod envelopes;
 mod held;
+mod recovery;
 mod refusal;
+mod transfer;
 
 use std::collections::BTreeMap;
 
@@ -24,7 +27,7 @@ use federation_proto::replay::ReplayRefusal;
 use federation_proto::update::BlobReceipt;
 use federation_proto::{
     Digest, LedgerEntry, LogicalTime, Name, NodeFingerprint, Request, SecretKey, SequenceNumber,
-    Signed,
+    Signed, View,
 };
 use ledger::BlockFile;
 
@@ -37,7 +40,9 @@ pub use blobs::BlobRefusal;
 use blobs::Storing;
 pub use envelopes::EnvelopeRefusal;
 use envelopes::Gate;
+pub use recovery::{ImportError, RestoreError, Survived};
 pub use refusal::{HaltCause, ValidatorError, ValidatorRefusal};
+use transfer::Transfer;
 
 /// The three keys of a validator.
 #[derive(Debug)]
@@ -72,6 +77,8 @@ pub enum DurableToken {
     Blob(Digest),
     /// The block of a sequence number. Nothing waits for it: it is certified and can be fetched again.
     Block(SequenceNumber),
+    /// The certificate of the checkpoint at a sequence number. Nothing waits for it either.
+    Checkpoint(SequenceNumber),
 }
 
 /// What must be made durable.
@@ -83,6 +90,9 @@ pub enum DurableRecord {
     Blob(Vec<u8>),
     /// Store a committed block.
     Block(Box<BlockFile>),
+    /// Store a certificate with the block that it names. Safety records up to it may be cut
+    /// ([`SafetyRecord::may_cut`]).
+    Checkpoint(Box<CheckpointCertificate>),
 }
 
 /// What the driver must do, in order.
@@ -99,6 +109,8 @@ pub enum ValidatorEffect {
     Send(Outgoing),
     /// Call again with [`ValidatorInput::Wake`] at this time.
     WakeAt(LogicalTime),
+    /// It takes part in this view from here on.
+    EnteredView(View),
     /// Something was refused; for the operator's log.
     Refused(ValidatorRefusal),
     /// Proof that a validator contradicted itself; anybody can check it.
@@ -116,6 +128,8 @@ pub struct Validator {
     gate: Gate,
     /// Receipts that wait for their blob to be durable.
     unstored: BTreeMap<Digest, (Name, Signed<BlobReceipt>)>,
+    /// What is being fetched from the ledger of a peer.
+    transfer: Option<Transfer>,
     halted: bool,
 }
 
@@ -128,16 +142,36 @@ impl Validator {
         settings: ValidSettings,
         executor: Executor,
     ) -> Result<Self, ValidatorError> {
+        Self::check_window(&executor, &settings)?;
+        let replica = Replica::new(committee.clone(), id, keys.consensus, settings)?;
+        let application = FederationApplication::new(committee, executor, keys.identity, keys.log);
+        Ok(Self::of(replica, application))
+    }
+
+    fn check_window(executor: &Executor, settings: &ValidSettings) -> Result<(), ValidatorError> {
         let interval = executor.rules().policy.document().consensus.checkpoint_interval;
         let window = settings.get().window;
         if interval >= window {
             return Err(ValidatorError::CheckpointInterval { interval, window });
         }
-        let index = usize::from(id.get());
-        let replica = Replica::new(committee.clone(), id, keys.consensus, settings)?;
-        let gate = Gate::new(executor.rules().roster.participants().len());
-        let application = FederationApplication::new(committee, executor, keys.identity, keys.log);
-        Ok(Self { index, replica, application, gate, unstored: BTreeMap::new(), halted: false })
+        Ok(())
+    }
+
+    fn of(replica: Replica, application: FederationApplication) -> Self {
+        Self {
+            index: usize::from(replica.id().get()),
+            gate: Gate::new(application.executor().rules().roster.participants().len()),
+            replica,
+            application,
+            unstored: BTreeMap::new(),
+            transfer: None,
+            halted: false,
+        }
+    }
+
+    /// The view it takes part in, or whose beginning it waits for.
+    pub fn view(&self) -> View {
+        self.replica.view()
     }
 
     /// Rules, state and ledger.
@@ -174,7 +208,7 @@ impl Validator {
             ValidatorInput::Persisted(DurableToken::Blob(blob)) => {
                 self.stored(now, blob, &mut effects)
             }
-            ValidatorInput::Persisted(DurableToken::Block(_)) => {}
+            ValidatorInput::Persisted(DurableToken::Block(_) | DurableToken::Checkpoint(_)) => {}
             ValidatorInput::Wake => self.step(now, Input::Wake, &mut effects),
             ValidatorInput::Resend => {
                 self.application.store.ask_again();
@@ -198,6 +232,10 @@ impl Validator {
                 self.step(now, Input::Wake, effects);
             }
             Frame::BlobRequest { blob, asker } => self.serve_blob(&blob, &asker, effects),
+            Frame::LedgerQuestion { question, asker } => {
+                self.answer_ledger(&question, &asker, effects);
+            }
+            Frame::LedgerAnswer(answer) => self.take_answer(now, &answer, effects)?,
             Frame::Blob(bytes) => {
                 if let Storing::Begin(token, record) = self.application.take_wanted(bytes)? {
                     effects.push(ValidatorEffect::Persist { token, record });
@@ -317,6 +355,7 @@ impl Validator {
 
     /// Runs the replica and turns its effects into ours.
     fn step(&mut self, now: LogicalTime, input: Input, effects: &mut Vec<ValidatorEffect>) {
+        let mut wanted = None;
         for effect in self.replica.handle(now, input, &mut self.application) {
             match effect {
                 Effect::Persist { token, record } => effects.push(ValidatorEffect::Persist {
@@ -335,11 +374,8 @@ impl Validator {
                         effects.push(ValidatorEffect::Send(outgoing));
                     }
                 }
-                Effect::EnteredView(_) => {}
-                Effect::Transfer(certificate) => {
-                    let sequence = certificate.statement.sequence;
-                    effects.push(ValidatorEffect::Refused(ValidatorRefusal::Behind { sequence }));
-                }
+                Effect::EnteredView(view) => effects.push(ValidatorEffect::EnteredView(view)),
+                Effect::Transfer(certificate) => wanted = Some(*certificate),
                 Effect::Committed { sequence, certificate, .. } => {
                     self.publish(sequence, certificate, effects);
                 }
@@ -358,12 +394,11 @@ impl Validator {
                     effects.push(ValidatorEffect::Refused(refusal));
                 }
                 Effect::Halted(fault) => {
-                    self.halted = true;
                     let cause = match self.application.take_failure() {
                         Some(cause) => HaltCause::Execution(Box::new(cause)),
                         None => HaltCause::Replica(Box::new(fault)),
                     };
-                    effects.push(ValidatorEffect::Halt(cause));
+                    self.halt(cause, effects);
                 }
             }
         }
@@ -373,7 +408,18 @@ impl Validator {
             let frame = Frame::BlobRequest { blob, asker: asker.clone() };
             effects.push(ValidatorEffect::Send(Outgoing::to_validators(frame)));
         }
-        effects.extend(self.application.next_wake(now).map(ValidatorEffect::WakeAt));
+        let step = self.application.next_wake(now);
+        let patience = self.replica.deadline().filter(|deadline| *deadline > now);
+        effects.extend(step.into_iter().chain(patience).map(ValidatorEffect::WakeAt));
+        // Its answer is another input, so it comes when everything that this one led to is done.
+        if let Some(target) = wanted {
+            self.transfer(now, target, effects);
+        }
+    }
+
+    fn halt(&mut self, cause: HaltCause, effects: &mut Vec<ValidatorEffect>) {
+        self.halted = true;
+        effects.push(ValidatorEffect::Halt(cause));
     }
 
     /// Tells the followers this validator serves what was ordered. Every follower has f+1 servers, so one is honest.
@@ -401,6 +447,10 @@ impl Validator {
         effects: &mut Vec<ValidatorEffect>,
     ) {
         self.application.attach_checkpoint(&certificate);
+        effects.push(ValidatorEffect::Persist {
+            token: DurableToken::Checkpoint(certificate.statement.sequence),
+            record: DurableRecord::Checkpoint(Box::new(certificate.clone())),
+        });
         self.serve(&Frame::Checkpoint(Box::new(certificate)), effects);
     }
 

@@ -12,6 +12,7 @@ use federation_proto::keys::{Admission, GovernanceNote};
 use federation_proto::signing::Endorsement;
 use federation_proto::update::BlobReceipt;
 use federation_proto::{Batch, Digest, Lane, Name, SequenceNumber, Signed, limits};
+use ledger::divergence::{Answer, Question};
 use serde::{Deserialize, Serialize};
 
 /// One message between nodes.
@@ -54,6 +55,15 @@ pub enum Frame {
     },
     /// The exact stored bytes of a blob.
     Blob(Vec<u8>),
+    /// A validator is behind.
+    LedgerQuestion {
+        /// What it asks.
+        question: Question,
+        /// Who asks; the answer goes to this validator alone.
+        asker: Name,
+    },
+    /// An answer about a ledger. It proves itself.
+    LedgerAnswer(Box<Answer>),
 }
 
 /// A batch with the certificate of its order.
@@ -80,9 +90,12 @@ impl Frame {
             Self::Envelope(_) | Self::Receipt(_) => Lane::Update,
             Self::Consensus(_) => Lane::Consensus,
             Self::Approval { .. } => Lane::Governance,
-            Self::Ordered(_) | Self::Checkpoint(_) | Self::BlobRequest { .. } | Self::Blob(_) => {
-                Lane::Bulk
-            }
+            Self::Ordered(_)
+            | Self::Checkpoint(_)
+            | Self::BlobRequest { .. }
+            | Self::Blob(_)
+            | Self::LedgerQuestion { .. }
+            | Self::LedgerAnswer(_) => Lane::Bulk,
         }
     }
 }

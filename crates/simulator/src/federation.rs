@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use federation_proto::{Digest, FederatedEpoch, LogicalTime, Name, NodeFingerprint};
+use federation_proto::{Digest, FederatedEpoch, LogicalTime, Name, NodeFingerprint, View};
 use governance::artifact::{ArtifactSet, AssembleError, Evaluation, RunInputs, assemble};
 use governance::epoch_result::{accepted_updates, epoch_bases, session_bindings};
 use governance::participant::Membership;
@@ -55,6 +55,17 @@ pub struct EpochReport {
     pub state_hash: Digest,
 }
 
+/// A view that followed the first one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewReport {
+    /// Its number.
+    pub view: View,
+    /// Its primary.
+    pub primary: Name,
+    /// When somebody first took part in it.
+    pub since: LogicalTime,
+}
+
 /// A finished run.
 #[derive(Debug)]
 pub struct SimulationRun {
@@ -64,6 +75,8 @@ pub struct SimulationRun {
     pub evaluation: Evaluation,
     /// The epochs.
     pub epochs: Vec<EpochReport>,
+    /// Views after the first: none in a run without faults.
+    pub views: Vec<ViewReport>,
     /// Logical time at the end, in milliseconds.
     pub logical_time: LogicalTime,
     /// Frames sent.
@@ -76,6 +89,12 @@ pub struct SimulationRun {
     pub tapped: Vec<Vec<u8>>,
     /// What nodes refused, in order.
     pub refusals: Vec<String>,
+}
+
+impl ViewReport {
+    fn of((view, primary, since): (View, &Name, LogicalTime)) -> Self {
+        Self { view, primary: primary.clone(), since }
+    }
 }
 
 /// Why a run failed.
@@ -206,6 +225,7 @@ impl FederationSimulator {
             artifacts,
             evaluation,
             epochs,
+            views: world.entered_views().map(ViewReport::of).collect(),
             logical_time: world.now(),
             frames,
             bytes,

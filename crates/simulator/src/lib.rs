@@ -19,6 +19,8 @@ pub mod scenario;
 mod watched;
 mod world;
 
-pub use federation::{EpochReport, FederationSimulator, Progress, SimulationError, SimulationRun};
+pub use federation::{
+    EpochReport, FederationSimulator, Progress, SimulationError, SimulationRun, ViewReport,
+};
 pub use ordering::PortError;
 pub use world::{NodeView, WorldError};

@@ -1,6 +1,7 @@
 //! Scenarios: commented TOML files that say who takes part and what happens.
 
 mod check;
+mod faults;
 mod instances;
 mod library;
 
@@ -13,6 +14,7 @@ use meta_core::optimizer::EvolutionSettings;
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use faults::{Censor, Crash, Faults, Slow};
 pub use instances::{InstanceSpec, Workloads, WorkloadsError};
 pub use library::{builtin_names, builtin_source};
 
@@ -118,20 +120,6 @@ pub struct SiteSpec {
     pub work_per_ms: u64,
     /// Its private instances.
     pub instances: Vec<InstanceSpec>,
-}
-
-/// What goes wrong.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Faults {
-    /// Validators that never send anything.
-    pub silent_validators: Vec<Name>,
-    /// Governors that never send anything.
-    pub silent_governors: Vec<Name>,
-    /// Governors that admit nodes but sign nothing off.
-    pub unsigning_governors: Vec<Name>,
-    /// Sites that never send anything.
-    pub silent_sites: Vec<Name>,
 }
 
 /// A checked scenario.
@@ -254,11 +242,35 @@ pub enum ScenarioError {
         /// Those there are.
         known: String,
     },
-    /// The primary says nothing, so nothing is ever ordered.
+    /// More validators have a fault than the committee tolerates: nothing would be decided, or no longer safely.
     #[error(
-        "scenario faults.silent_validators names {0}: the primary of view 0 is silent and view changes are not built yet"
+        "scenario faults name {found} of {size} validators ({names}), at most {most} may be faulty"
     )]
-    SilentPrimary(Name),
+    TooManyFaulty {
+        /// Those named, each once.
+        names: String,
+        /// How many.
+        found: usize,
+        /// Validators.
+        size: usize,
+        /// How many may be faulty, f.
+        most: usize,
+    },
+    /// One validator crashes twice.
+    #[error("scenario faults.crashed_validators names {0} twice")]
+    CrashedTwice(Name),
+    /// A validator is back before it is away.
+    #[error(
+        "scenario faults.crashed_validators: {validator} crashes at {at_ms} ms and is back at {back_ms} ms"
+    )]
+    BackTooEarly {
+        /// Which.
+        validator: Name,
+        /// When it crashes.
+        at_ms: u64,
+        /// When it is back.
+        back_ms: u64,
+    },
     /// No such policy is shipped.
     #[error("scenario policy {0} is not shipped; \"baseline\" is")]
     UnknownPolicy(Name),

@@ -3,21 +3,24 @@
 //! Nodes meet only through encoded frames on the simulated network and through `Persist` effects on the
 //! simulated disk; nobody calls anybody. Everything that happens follows from the scenario and the seed.
 
+mod characters;
+mod disk;
 mod network;
 mod queue;
+mod validators;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use consensus_pbft::{ReplicaId, Settings, SettingsError};
+use consensus_pbft::{SettingsError, ValidSettings};
 use federation_proto::codec::Canonical;
-use federation_proto::{Digest, Height, LogicalTime, Name, SecretKey};
+use federation_proto::{Digest, Height, LogicalTime, Name, SecretKey, View};
 use governance::executor::Executor;
 use governance::follower::{Follower, FollowerRefusal};
 use governance::governor::{Governor, GovernorRefusal};
 use governance::machine::Phase;
 use governance::participant::{Participant, ParticipantInput};
 use governance::validator::{
-    DurableToken, Validator, ValidatorEffect, ValidatorError, ValidatorInput, ValidatorKeys,
+    DurableToken, RestoreError, Validator, ValidatorError, ValidatorInput,
 };
 use governance::wire::{Frame, Outgoing, Recipient};
 use meta_core::rng::Stream;
@@ -26,25 +29,58 @@ use thiserror::Error;
 use crate::founding::Founding;
 use crate::keys::KeyRing;
 use crate::scenario::Scenario;
+use characters::Characters;
+use disk::Disk;
 use network::Network;
 use queue::EventQueue;
+use validators::patience;
 
 /// Milliseconds between two ticks of a site's agent.
 const TICK_MS: u64 = 1_000;
 /// Milliseconds between two wakes of a validator that nothing else woke.
 const HEARTBEAT_MS: u64 = 1_000;
+/// Milliseconds after which validators say again what may be lost, where anything is.
+const RESEND_MS: u64 = 2_000;
 /// Events after which a run that gets nowhere is stopped.
 const MAX_EVENTS_PER_STEP: u64 = 5_000_000;
 
 /// What can happen.
 #[derive(Debug)]
 enum Event {
-    Deliver { to: Name, bytes: Vec<u8> },
-    Durable { validator: Name, token: DurableToken },
-    Wake { validator: Name, again: bool },
-    Tick { site: Name },
-    Submit { site: Name, blob: Vec<u8> },
-    Join { site: Name, nonce: [u8; 32] },
+    Deliver {
+        to: Name,
+        bytes: Vec<u8>,
+    },
+    /// What a validator wrote before it crashed says nothing to the one that came back.
+    Durable {
+        validator: Name,
+        life: u32,
+        token: DurableToken,
+    },
+    Wake {
+        validator: Name,
+        again: bool,
+    },
+    Resend {
+        validator: Name,
+    },
+    Crash {
+        validator: Name,
+    },
+    Return {
+        validator: Name,
+    },
+    Tick {
+        site: Name,
+    },
+    Submit {
+        site: Name,
+        blob: Vec<u8>,
+    },
+    Join {
+        site: Name,
+        nonce: [u8; 32],
+    },
 }
 
 /// The world.
@@ -58,6 +94,18 @@ pub(crate) struct World {
     validator_names: Vec<Name>,
     governor_names: Vec<Name>,
     unsigning: BTreeSet<Name>,
+    characters: Characters,
+    /// Validators with a fault: what they hold proves nothing about the others.
+    faulty: BTreeSet<Name>,
+    /// The disks of validators that will crash.
+    disks: BTreeMap<Name, Disk>,
+    /// How often a validator came back.
+    lives: BTreeMap<Name, u32>,
+    /// When somebody first took part in a view.
+    views: BTreeMap<View, LogicalTime>,
+    founding: Founding,
+    keys: KeyRing,
+    settings: ValidSettings,
     refusals: Vec<String>,
     seed: u64,
     /// Sites whose next hello is scheduled.
@@ -86,6 +134,14 @@ pub enum WorldError {
     /// A validator is refused.
     #[error(transparent)]
     Validator(#[from] ValidatorError),
+    /// A validator cannot go on from its disk.
+    #[error("{validator} does not come back: {cause}")]
+    Restore {
+        /// Which.
+        validator: Name,
+        /// Why.
+        cause: Box<RestoreError>,
+    },
     /// A validator halted.
     #[error("{validator} halted at {at} ms: {cause}")]
     Halted {
@@ -157,53 +213,34 @@ impl World {
             .chain(&faults.silent_sites)
             .cloned()
             .collect();
+        let slow = faults.slow_validators.iter();
+        let slow = slow.map(|slow| (slow.validator.clone(), slow.delay_ms)).collect();
         let mut world = Self {
             queue: EventQueue::new(),
-            network: Network::new(document.network, regions, silent, seed),
+            network: Network::new(document.network, regions, silent, slow, seed),
             validators: BTreeMap::new(),
             sites: BTreeMap::new(),
             governors: BTreeMap::new(),
             validator_names: Vec::new(),
             governor_names: Vec::new(),
             unsigning: faults.unsigning_governors.iter().cloned().collect(),
+            characters: Characters::new(faults, keys, founding.rules.context),
+            faulty: faults.faulty_validators().into_iter().cloned().collect(),
+            disks: BTreeMap::new(),
+            lives: BTreeMap::new(),
+            views: BTreeMap::new(),
+            founding: founding.clone(),
+            keys: keys.clone(),
+            settings: patience(&document.network).validate()?,
             refusals: Vec::new(),
             seed,
             joining_again: BTreeSet::new(),
         };
-        world.settle_validators(scenario, founding, keys)?;
+        world.settle_validators(scenario)?;
+        world.schedule_crashes(faults);
         world.settle_governors(founding, keys);
         world.settle_sites(scenario, founding, keys);
         Ok(world)
-    }
-
-    fn settle_validators(
-        &mut self,
-        scenario: &Scenario,
-        founding: &Founding,
-        keys: &KeyRing,
-    ) -> Result<(), WorldError> {
-        let settings = Settings::default().validate()?;
-        for (index, spec) in (0u16..).zip(&scenario.document().validators) {
-            let owner = spec.name.as_str();
-            let keys = ValidatorKeys {
-                identity: keys.key(owner),
-                consensus: keys.key(owner),
-                log: keys.key(owner),
-            };
-            let id = ReplicaId::new(index);
-            let validator = Validator::new(
-                founding.committee.clone(),
-                id,
-                keys,
-                settings,
-                founding.executor(),
-            )?;
-            self.validator_names.push(spec.name.clone());
-            self.validators.insert(spec.name.clone(), validator);
-            let wake = Event::Wake { validator: spec.name.clone(), again: true };
-            self.queue.schedule(LogicalTime::new(HEARTBEAT_MS), wake);
-        }
-        Ok(())
     }
 
     fn settle_governors(&mut self, founding: &Founding, keys: &KeyRing) {
@@ -260,9 +297,18 @@ impl World {
         &self.refusals
     }
 
-    /// The validator that exports artifacts: the first one.
+    /// The validator that exports artifacts: the first one without a fault.
     pub(crate) fn exporter(&self) -> Option<&Validator> {
-        self.validators.get(self.validator_names.first()?)
+        let mut honest = self.validator_names.iter().filter(|name| !self.faulty.contains(*name));
+        self.validators.get(honest.next()?)
+    }
+
+    /// Every view after the first that somebody took part in, its primary, and since when.
+    pub(crate) fn entered_views(&self) -> impl Iterator<Item = (View, &Name, LogicalTime)> {
+        self.views.iter().filter_map(|(view, since)| {
+            let primary = usize::from(self.founding.committee.primary(*view).get());
+            Some((*view, self.validator_names.get(primary)?, *since))
+        })
     }
 
     /// A site's agent.
@@ -324,9 +370,25 @@ impl World {
     fn happen(&mut self, event: Event) -> Result<(), WorldError> {
         match event {
             Event::Deliver { to, bytes } => self.deliver(to, &bytes),
-            Event::Durable { validator, token } => {
+            Event::Durable { validator, life, token } => {
+                if life != self.life(&validator) || !self.validators.contains_key(&validator) {
+                    return Ok(());
+                }
+                if let Some(disk) = self.disks.get_mut(&validator) {
+                    disk.sync(token);
+                }
                 self.tell_validator(&validator, ValidatorInput::Persisted(token))
             }
+            Event::Resend { validator } => {
+                let at = self.now().plus_millis(RESEND_MS);
+                self.queue.schedule(at, Event::Resend { validator: validator.clone() });
+                self.tell_validator(&validator, ValidatorInput::Resend)
+            }
+            Event::Crash { validator } => {
+                self.crash(&validator);
+                Ok(())
+            }
+            Event::Return { validator } => self.come_back(&validator),
             Event::Wake { validator, again } => {
                 if again {
                     let at = self.now().plus_millis(HEARTBEAT_MS);
@@ -351,43 +413,16 @@ impl World {
     fn deliver(&mut self, to: Name, bytes: &[u8]) -> Result<(), WorldError> {
         let frame = Frame::from_canonical(bytes);
         let frame = frame.map_err(|cause| WorldError::Frame { to: to.clone(), cause })?;
-        if self.validators.contains_key(&to) {
+        if self.validator_names.contains(&to) {
+            if self.characters.ignores(&to, &frame) {
+                return Ok(());
+            }
             self.tell_validator(&to, ValidatorInput::Frame(frame))
         } else if self.sites.contains_key(&to) {
             self.tell_site(&to, ParticipantInput::Frame(frame))
         } else {
             self.tell_governor(&to, frame)
         }
-    }
-
-    fn tell_validator(&mut self, name: &Name, input: ValidatorInput) -> Result<(), WorldError> {
-        let now = self.now();
-        let Some(validator) = self.validators.get_mut(name) else { return Ok(()) };
-        for effect in validator.handle(now, input) {
-            match effect {
-                ValidatorEffect::Persist { token, .. } => {
-                    let at = self.network.write(now);
-                    self.queue.schedule(at, Event::Durable { validator: name.clone(), token });
-                }
-                ValidatorEffect::Send(outgoing) => self.send(name, &outgoing),
-                ValidatorEffect::WakeAt(at) => {
-                    let wake = Event::Wake { validator: name.clone(), again: false };
-                    self.queue.schedule(at, wake);
-                }
-                ValidatorEffect::Refused(refusal) if refusal.is_late_vote() => {}
-                ValidatorEffect::Refused(refusal) => {
-                    self.refusals.push(format!("{now} ms {name}: {refusal}"));
-                }
-                ValidatorEffect::Evidence(evidence) => {
-                    self.refusals.push(format!("{now} ms {name}: evidence {evidence:?}"));
-                }
-                ValidatorEffect::Halt(cause) => {
-                    let (validator, cause) = (name.clone(), cause.to_string());
-                    return Err(WorldError::Halted { validator, at: now, cause });
-                }
-            }
-        }
-        Ok(())
     }
 
     fn tell_site(&mut self, name: &Name, input: ParticipantInput) -> Result<(), WorldError> {
@@ -436,10 +471,12 @@ impl World {
             Recipient::Validators => &self.validator_names,
             Recipient::Governors => &self.governor_names,
         };
-        let bytes = outgoing.frame.to_canonical();
+        let other = self.characters.contradiction(from, &outgoing.frame);
+        let (bytes, other) = (outgoing.frame.to_canonical(), other.map(|it| it.to_canonical()));
         let now = self.queue.now();
-        for to in receivers.iter().filter(|to| *to != from) {
-            if let Some(at) = self.network.send(now, from, to, &bytes) {
+        for (place, to) in receivers.iter().filter(|to| *to != from).enumerate() {
+            let bytes = other.as_ref().filter(|_| place > 0).unwrap_or(&bytes);
+            if let Some(at) = self.network.send(now, from, to, bytes) {
                 let event = Event::Deliver { to: to.clone(), bytes: bytes.clone() };
                 self.queue.schedule(at, event);
             }

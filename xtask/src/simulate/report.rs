@@ -42,6 +42,13 @@ impl Report<'_> {
                 epoch.epoch, epoch.aligned, epoch.discarded, epoch.aggregated_hash
             );
         }
+        for view in &self.run.views {
+            let _ = writeln!(
+                text,
+                "view {}: primary {} since {} ms of logical time",
+                view.view, view.primary, view.since
+            );
+        }
         let _ = write!(
             text,
             "\nHeld-out cost in permille of the published TabuCol default (lower is better)\n{}\n{}\n\n",
@@ -110,6 +117,14 @@ impl Report<'_> {
                 })
             })
             .collect();
+        let views = self.run.views.iter().map(|view| {
+            json!({
+                "view": view.view.to_string(),
+                "primary": view.primary.as_str(),
+                "since_ms": view.since.to_string(),
+            })
+        });
+        let views: Vec<Value> = views.collect();
         let (files_written, files_removed) = match self.outcome {
             Outcome::Unchanged => (0, 0),
             Outcome::Written { files, removed } => (files, removed),
@@ -120,6 +135,7 @@ impl Report<'_> {
             "scenario": self.scenario,
             "seed": self.seed.to_string(),
             "epochs": epochs,
+            "views": views,
             "evaluation": self.run.evaluation,
             "network": {
                 "frames": self.run.frames.to_string(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Four sites and four validators with next to no learning: a run takes well under a second.
-fn scenario(epochs: u64) -> String {
+pub(crate) fn scenario(epochs: u64) -> String {
     let mut text = format!(
         "schema_version = 1\nname = \"tiny\"\nsummary = \"the smallest run\"\npolicy = \"baseline\"\n\
          epochs = {epochs}\nheld_out = [\"queen\"]\n\

@@ -7,6 +7,7 @@
 
 mod cli;
 mod clippy_bans;
+mod faults;
 mod gates;
 mod key;
 mod layers;

@@ -93,6 +93,12 @@ impl MachineState {
                 .all(|site| !site.is_open(epoch) || self.has_committed_for(&site.node, epoch))
     }
 
+    /// Whether a cut at `time` is due and has enough organisations.
+    pub fn may_be_cut(&self, rules: &Rules, time: LogicalTime) -> bool {
+        let minimum = rules.policy.document().epoch.minimum_organisations;
+        self.waiting_organisations(rules) >= minimum as usize && self.cut_due(rules, time)
+    }
+
     /// Organisations with a commitment that waits.
     pub fn waiting_organisations(&self, rules: &Rules) -> usize {
         let nodes = self.rest.pending.iter().map(|ordered| ordered.commitment.node_fingerprint);

@@ -64,6 +64,12 @@ pub enum Refusal {
         /// The epoch.
         epoch: FederatedEpoch,
     },
+    /// The session moves to other channels as it pleases.
+    #[error("a session moves to another channel at most {limit} times")]
+    TooManyResumptions {
+        /// The limit.
+        limit: u32,
+    },
     /// No such session, or it has expired.
     #[error("session {0} is not open")]
     NoSession(SessionId),

@@ -18,6 +18,10 @@ use super::{MachineState, Place, Refusal, Rules};
 /// as it pleases.
 const MAX_SESSIONS_PER_EPOCH: usize = 4;
 
+/// How often one session may move to another channel. Each move is an entry of the ledger that costs its node nothing;
+/// beyond this it opens another session, and those are counted too.
+const MAX_RESUMPTIONS: u32 = 256;
+
 /// A session, open or over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
@@ -115,6 +119,9 @@ impl MachineState {
     ) -> Result<(), Refusal> {
         let epoch = self.epoch();
         let session = self.open_session_of(request)?;
+        if session.resumptions >= MAX_RESUMPTIONS {
+            return Err(Refusal::TooManyResumptions { limit: MAX_RESUMPTIONS });
+        }
         let node = session.node;
         let participant = rules.roster.participant(&node).ok_or(Refusal::UnknownNode(node))?;
         let resumed = resumed.clone().verify(&participant.identity, &rules.context)?;

@@ -14,8 +14,8 @@ use federation_proto::entry::{AggregatedUpdate, ApplySignoff, EpochCut};
 use federation_proto::keys::{GovernanceNote, Identity, LogCheckpoint};
 use federation_proto::signing::Endorsement;
 use federation_proto::{
-    Batch, BatchItem, Digest, Height, LedgerEntry, LogicalTime, Request, SecretKey, SequenceNumber,
-    Signature, Signed, limits,
+    Batch, BatchItem, Digest, Height, LedgerBlockId, LedgerEntry, LogicalTime, Request, SecretKey,
+    SequenceNumber, Signature, Signed, limits,
 };
 use ledger::{BlockFile, BlockHeader};
 use thiserror::Error;
@@ -35,10 +35,12 @@ pub(super) struct FederationApplication {
     pub(super) identity: SecretKey<Identity>,
     log: SecretKey<LogCheckpoint>,
     pub(super) store: BlobStore,
-    held: HeldRequests,
+    pub(super) held: HeldRequests,
     approvals: Approvals,
     /// This validator's own result for the current cut.
-    own_result: Option<Box<AggregatedUpdate>>,
+    pub(super) own_result: Option<Box<AggregatedUpdate>>,
+    /// Agreed time and id of the block that began the present phase; before the first block, zero and the federation.
+    pub(super) phase_began: (LogicalTime, LedgerBlockId),
     last_checkpoint: u64,
     failure: Option<ExecutionError>,
 }
@@ -100,6 +102,12 @@ enum OwnResult {
     None,
 }
 
+/// A block that execution made.
+pub(super) struct OrderedBlock {
+    pub(super) header: BlockHeader,
+    is_checkpoint: bool,
+}
+
 /// Whether everything needed to judge a proposal is here.
 enum Readiness {
     Ready,
@@ -113,6 +121,7 @@ impl FederationApplication {
         identity: SecretKey<Identity>,
         log: SecretKey<LogCheckpoint>,
     ) -> Self {
+        let phase_began = (LogicalTime::ZERO, executor.ledger().head().id);
         Self {
             committee,
             executor,
@@ -122,6 +131,7 @@ impl FederationApplication {
             held: HeldRequests::default(),
             approvals: Approvals::default(),
             own_result: None,
+            phase_began,
             last_checkpoint: 0,
             failure: None,
         }
@@ -152,10 +162,10 @@ impl FederationApplication {
         let _ = self.executor.ledger_mut().attach_checkpoint(height, certificate.to_canonical());
     }
 
-    /// Holds an admissible commitment until it is ordered; says whether it is new here.
+    /// Holds an admissible request until it is ordered; says whether it is a commitment that is new here.
     pub(super) fn note_request(&mut self, now: LogicalTime, request: &Signed<Request>) -> bool {
         let commits = matches!(request.claimed().entry, LedgerEntry::UpdateCommitment(_));
-        commits && self.check_request(request).is_ok() && self.held.hold(now, request)
+        self.check_request(request).is_ok() && self.held.hold(now, request) && commits
     }
 
     /// Takes a governor's approval of the aggregate that waits.
@@ -168,7 +178,7 @@ impl FederationApplication {
         self.approvals.take(rules, phase, draft, endorsement)
     }
 
-    fn signoff(&self) -> Option<ApplySignoff> {
+    pub(super) fn signoff(&self) -> Option<ApplySignoff> {
         let needed = self.executor.rules().roster.configuration().thresholds.apply;
         self.approvals.complete(usize::from(needed))
     }
@@ -193,12 +203,8 @@ impl FederationApplication {
         match state.phase() {
             Phase::Idle if !state.opening_due(rules, time) => None,
             Phase::Idle => state.next_epoch(rules).map(LedgerEntry::EpochOpened),
-            Phase::Open { .. } => {
-                let minimum = rules.policy.document().epoch.minimum_organisations;
-                let enough = state.waiting_organisations(rules) >= minimum as usize;
-                let due = enough && state.cut_due(rules, time);
-                state.next_cut(rules).filter(|_| due).map(LedgerEntry::EpochCut)
-            }
+            Phase::Open { .. } if !state.may_be_cut(rules, time) => None,
+            Phase::Open { .. } => state.next_cut(rules).map(LedgerEntry::EpochCut),
             Phase::Cut { .. } => match self.own_result(state) {
                 OwnResult::Is(own) => Some(LedgerEntry::AggregatedUpdate(own)),
                 OwnResult::LacksBlobs | OwnResult::None => None,
@@ -283,6 +289,24 @@ impl FederationApplication {
         Ok(())
     }
 
+    /// Executes a decided batch. A null request, with which a NEW-VIEW fills a gap, makes no block.
+    pub(super) fn order(
+        &mut self,
+        sequence: SequenceNumber,
+        batch: &Batch,
+        certificate: Vec<u8>,
+    ) -> Result<Option<OrderedBlock>, ExecutionError> {
+        let Some(header) = self.executor.execute(sequence, batch, certificate)? else {
+            return Ok(None);
+        };
+        self.settle(&header, batch);
+        let is_checkpoint = self.is_checkpoint(&header, batch);
+        if is_checkpoint {
+            self.last_checkpoint = header.height.get();
+        }
+        Ok(Some(OrderedBlock { header, is_checkpoint }))
+    }
+
     /// Whether the block is a checkpoint: at every step of the epoch machine, at sessions, and every K blocks.
     fn is_checkpoint(&self, header: &BlockHeader, batch: &Batch) -> bool {
         let interval = self.executor.rules().policy.document().consensus.checkpoint_interval;
@@ -307,7 +331,7 @@ impl FederationApplication {
     }
 
     /// Forgets what the executed batch settled.
-    fn settle(&mut self, batch: &Batch) {
+    fn settle(&mut self, header: &BlockHeader, batch: &Batch) {
         for entry in batch.items.iter().map(BatchItem::entry) {
             match entry {
                 LedgerEntry::EpochCut(_) => {
@@ -317,6 +341,9 @@ impl FederationApplication {
                 LedgerEntry::ApplySignoff(_) => self.approvals.clear(),
                 _ => {}
             }
+        }
+        if batch.items.iter().any(|item| matches!(item, BatchItem::Derived(_))) {
+            self.phase_began = (header.batch_time, header.id());
         }
         let mut held = core::mem::take(&mut self.held);
         held.settle(batch, |request| self.check_request(request).is_ok());
@@ -353,7 +380,7 @@ impl Application for FederationApplication {
         if !ahead.is_empty() {
             return None;
         }
-        let batch_time = now.max(self.executor.ledger().head().batch_time.plus_millis(1));
+        let batch_time = self.next_time(now);
         let mut batch = Batch { batch_time, items: Vec::new() };
         let mut state = self.executor.state().clone();
         let mut bytes = 0;
@@ -381,10 +408,8 @@ impl Application for FederationApplication {
         (!batch.items.is_empty()).then_some(batch)
     }
 
-    /// Nothing: in a run patience does not end yet, so no view does. What is due here is known (an admissible request,
-    /// or a derived entry); what a view change does to a run's deadlines is to be measured first.
-    fn awaits(&self, _now: LogicalTime, _pool: &[Signed<Request>]) -> Option<Digest> {
-        None
+    fn awaits(&self, now: LogicalTime, pool: &[Signed<Request>]) -> Option<Digest> {
+        self.first_due(now, pool)
     }
 
     fn judge(
@@ -411,20 +436,13 @@ impl Application for FederationApplication {
         batch: &Batch,
         certificate: &CommitCertificate,
     ) -> Result<Execution, ExecutionFailed> {
-        let executed = self.executor.execute(sequence, batch, certificate.to_canonical());
-        let header = executed.map_err(|cause| {
+        let ordered = self.order(sequence, batch, certificate.to_canonical());
+        let ordered = ordered.map_err(|cause| {
             self.failure = Some(cause);
             ExecutionFailed
         })?;
-        // A null request, with which a NEW-VIEW fills a gap, makes no block.
-        let Some(header) = header else {
-            return Ok(Execution { checkpoint: None });
-        };
-        self.settle(batch);
-        if !self.is_checkpoint(&header, batch) {
-            return Ok(Execution { checkpoint: None });
-        }
-        self.last_checkpoint = header.height.get();
-        Ok(Execution { checkpoint: self.checkpoint(&header) })
+        let checkpoint = ordered.filter(|ordered| ordered.is_checkpoint);
+        let checkpoint = checkpoint.and_then(|ordered| self.checkpoint(&ordered.header));
+        Ok(Execution { checkpoint })
     }
 }

@@ -148,6 +148,17 @@ impl BlobStore {
         }
     }
 
+    /// A blob that was durable before a crash. It still takes up its author's share of the disk.
+    pub(super) fn restore(&mut self, bytes: Vec<u8>) {
+        let blob = Digest::of_blob(&bytes);
+        if let Ok(update) = Signed::<MetaUpdate>::from_canonical(&bytes) {
+            let update = update.claimed();
+            let share = (update.node_fingerprint, update.federated_epoch);
+            self.taken.entry(share).or_default().insert(blob);
+        }
+        self.blobs.insert(blob, bytes);
+    }
+
     /// Counts an update against its author's share of the disk for the epoch.
     fn charge(
         &mut self,

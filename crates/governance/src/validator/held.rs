@@ -1,4 +1,5 @@
-//! Commitments that were seen and are not ordered yet: what a cut may no longer leave out.
+//! Requests that were seen and are not ordered yet, and since when: what a cut may no longer leave out, and what
+//! patience runs for.
 //!
 //! Every validator relays a commitment it sees for the first time, so the primary has what backups hold and
 //! the grace of the withheld rule measures the primary's will, not one site's lost frame.
@@ -6,10 +7,10 @@
 use std::collections::BTreeMap;
 
 use federation_proto::{
-    Batch, BatchItem, Digest, LogicalTime, NodeFingerprint, Request, Signed, limits,
+    Batch, BatchItem, Digest, LedgerEntry, LogicalTime, NodeFingerprint, Request, Signed, limits,
 };
 
-/// Waiting commitments by the digest of their signed request.
+/// Waiting requests by the digest of their canonical bytes.
 #[derive(Debug, Default)]
 pub(super) struct HeldRequests {
     requests: BTreeMap<Digest, Held>,
@@ -28,7 +29,7 @@ pub(super) fn request_digest(request: &Signed<Request>) -> Digest {
 }
 
 impl HeldRequests {
-    /// Holds an admissible commitment; says whether it is new here.
+    /// Holds an admissible request; says whether it is new here.
     pub(super) fn hold(&mut self, now: LogicalTime, request: &Signed<Request>) -> bool {
         let digest = request_digest(request);
         if self.requests.contains_key(&digest) || self.requests.len() >= limits::BATCH_ITEMS {
@@ -38,10 +39,17 @@ impl HeldRequests {
         true
     }
 
+    /// Since when a request waits here.
+    pub(super) fn since(&self, digest: &Digest) -> Option<LogicalTime> {
+        self.requests.get(digest).map(|held| held.since)
+    }
+
     /// How many commitments of a node wait here, one of them apart.
     pub(super) fn of_node_without(&self, node: &NodeFingerprint, apart: &Digest) -> usize {
         let counted = |(digest, held): &(&Digest, &Held)| {
-            held.request.claimed().node_fingerprint == *node && *digest != apart
+            let request = held.request.claimed();
+            let commits = matches!(request.entry, LedgerEntry::UpdateCommitment(_));
+            commits && request.node_fingerprint == *node && *digest != apart
         };
         self.requests.iter().filter(counted).count()
     }

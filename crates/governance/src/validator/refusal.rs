@@ -1,13 +1,15 @@
 //! What a validator refuses, and why it stops.
 
 use consensus_pbft::{Fault, Rejection, ReplicaError};
-use federation_proto::{NodeFingerprint, SequenceNumber};
+use federation_proto::{Height, NodeFingerprint, SequenceNumber};
+use ledger::divergence::{Contradiction, Unproven};
 use thiserror::Error;
 
 use super::application::ProposalRefusal;
 use super::approvals::ApprovalRefusal;
 use super::blobs::BlobRefusal;
 use super::envelopes::EnvelopeRefusal;
+use super::recovery::ImportError;
 use crate::executor::ExecutionError;
 
 /// Why a validator refused what it was sent.
@@ -41,12 +43,20 @@ pub enum ValidatorRefusal {
         /// Why.
         reason: ProposalRefusal,
     },
-    /// The validator is so far behind that its state has to come from the ledger, which is not built here.
-    #[error("behind the checkpoint at sequence {sequence}: state transfer is not built")]
-    Behind {
-        /// The checkpoint.
-        sequence: SequenceNumber,
+    /// An answer about a ledger that proves nothing.
+    #[error("state transfer: {0}")]
+    Ledger(#[from] Unproven),
+    /// A block of a peer's ledger with certificates that do not hold.
+    #[error("state transfer: block {height}: {cause}")]
+    Block {
+        /// Its height.
+        height: Height,
+        /// What is wrong.
+        cause: Box<ImportError>,
     },
+    /// An answer about a ledger, and no question.
+    #[error("an answer about a ledger that was not asked for")]
+    NoTransfer,
 }
 
 /// Why there is no such validator.
@@ -84,4 +94,15 @@ pub enum HaltCause {
     /// The replica stopped.
     #[error(transparent)]
     Replica(Box<Fault>),
+    /// Our ledger contradicts what a quorum certified.
+    #[error(transparent)]
+    Contradicted(Contradiction),
+    /// A block that a quorum certified cannot be repeated here.
+    #[error("certified block {height}: {cause}")]
+    Import {
+        /// Its height.
+        height: Height,
+        /// Why.
+        cause: Box<ImportError>,
+    },
 }

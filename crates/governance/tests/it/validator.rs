@@ -1,9 +1,13 @@
 //! One validator on the bench: what leaves it, when, and what it refuses.
 
+mod awaiting;
 mod blobs;
 mod envelopes;
 mod lying_sites;
+mod new_view;
 mod proposals;
+mod recovery;
+mod transfer;
 
 use consensus_pbft::{ConsensusMessage, SafetyRecord};
 use federation_proto::codec::Canonical;

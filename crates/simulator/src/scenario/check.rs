@@ -8,8 +8,8 @@ use meta_core::optimizer::MAX_POPULATION;
 use meta_core::workload::coloring::graph::MAX_VERTICES;
 
 use super::{
-    Faults, GOVERNORS, InstanceSpec, MAX_DELAY_MS, MAX_EPOCHS, MAX_NODES, ScenarioDocument,
-    ScenarioError, SiteSpec,
+    GOVERNORS, InstanceSpec, MAX_DELAY_MS, MAX_EPOCHS, MAX_NODES, ScenarioDocument, ScenarioError,
+    SiteSpec,
 };
 
 /// Most work a local cycle may be allowed, in work units: hours of one core.
@@ -40,7 +40,7 @@ impl ScenarioDocument {
             return Err(ScenarioError::HeldOutTwice(twice.clone()));
         }
         self.check_names()?;
-        self.check_faults()
+        self.faults.check(&self.validators, &self.sites)
     }
 
     fn check_learning(&self) -> Result<(), ScenarioError> {
@@ -93,34 +93,14 @@ impl ScenarioDocument {
         }
         Ok(())
     }
-
-    fn check_faults(&self) -> Result<(), ScenarioError> {
-        let Faults { silent_validators, silent_governors, unsigning_governors, silent_sites } =
-            &self.faults;
-        let validators: Vec<&str> = self.validators.iter().map(|node| node.name.as_str()).collect();
-        let sites: Vec<&str> = self.sites.iter().map(|site| site.name.as_str()).collect();
-        let lists = [
-            ("silent_validators", silent_validators, "validator", validators.as_slice()),
-            ("silent_governors", silent_governors, "governor", GOVERNORS.as_slice()),
-            ("unsigning_governors", unsigning_governors, "governor", GOVERNORS.as_slice()),
-            ("silent_sites", silent_sites, "site", sites.as_slice()),
-        ];
-        for (field, named, role, known) in lists {
-            if let Some(name) = named.iter().find(|name| !known.contains(&name.as_str())) {
-                let (name, known) = (name.clone(), known.join(", "));
-                return Err(ScenarioError::UnknownFaulty { field, name, role, known });
-            }
-        }
-        match self.validators.first() {
-            Some(first) if silent_validators.contains(&first.name) => {
-                Err(ScenarioError::SilentPrimary(first.name.clone()))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
-fn within(field: &'static str, value: u64, least: u64, most: u64) -> Result<(), ScenarioError> {
+pub(super) fn within(
+    field: &'static str,
+    value: u64,
+    least: u64,
+    most: u64,
+) -> Result<(), ScenarioError> {
     if value < least || value > most {
         return Err(ScenarioError::Range { field, value, least, most });
     }

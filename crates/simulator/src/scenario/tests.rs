@@ -77,11 +77,75 @@ fn a_fault_names_somebody_of_its_role() {
             format!("faults.{field} names {name}, which is no {role} (there are: {role}");
         assert!(error.contains(&expected), "{error}");
     }
-    let error = faulty("silent_validators = [\"validator-1\"]");
+    let site = "censoring_validators = [{ validator = \"validator-1\", site = \"site-nowhere\" }]";
+    let error = faulty(site);
     assert!(
-        error.contains("validator-1: the primary of view 0 is silent and view changes"),
+        error.contains("faults.censoring_validators names site-nowhere, which is no site"),
         "{error}"
     );
+    for (field, more) in [
+        ("crashed_validators", "at_ms = 5"),
+        ("slow_validators", "delay_ms = 5"),
+        ("censoring_validators", "site = \"site-oslo\""),
+    ] {
+        let error = faulty(&format!("{field} = [{{ validator = \"site-oslo\", {more} }}]"));
+        let expected = format!("faults.{field} names site-oslo, which is no validator");
+        assert!(error.contains(&expected), "{error}");
+    }
+    let error = faulty("equivocating_validators = [\"governor-a\"]");
+    assert!(error.contains("equivocating_validators names governor-a, which is no validator"));
+}
+
+/// Seven faults, each of which one of four validators may have: the first too.
+const ONE_VALIDATOR: [&str; 7] = [
+    "silent_validators = [\"validator-1\"]",
+    "equivocating_validators = [\"validator-1\"]",
+    "crashed_validators = [{ validator = \"validator-1\", at_ms = 5 }]",
+    "crashed_validators = [{ validator = \"validator-1\", at_ms = 5, back_ms = 6 }]",
+    "slow_validators = [{ validator = \"validator-1\", delay_ms = 60000 }]",
+    "censoring_validators = [{ validator = \"validator-1\", site = \"site-oslo\" }]",
+    "censoring_validators = [{ validator = \"validator-1\", site = \"site-oslo\" }, { validator = \"validator-1\", site = \"site-tokyo\" }]",
+];
+
+#[test]
+fn a_validator_may_have_any_fault_and_a_second_one_may_have_none() {
+    for fault in ONE_VALIDATOR {
+        let text = format!("{BASELINE}\n[faults]\n{fault}\n");
+        Scenario::parse(text.as_bytes()).expect("f faulty validators");
+        let second = if fault.starts_with("silent") {
+            "equivocating_validators = [\"validator-3\"]"
+        } else {
+            "silent_validators = [\"validator-3\"]"
+        };
+        let error = faulty(&format!("{fault}\n{second}"));
+        let expected = "name 2 of 4 validators (validator-1, validator-3), at most 1 may be faulty";
+        assert!(error.contains(expected), "{error}");
+    }
+    // Two faults of one validator are one faulty validator.
+    let both = ONE_VALIDATOR[0].to_owned() + "\n" + ONE_VALIDATOR[4];
+    let text = format!("{BASELINE}\n[faults]\n{both}\n");
+    Scenario::parse(text.as_bytes()).expect("one faulty validator");
+}
+
+#[test]
+fn crashes_and_delays_out_of_range_name_their_values() {
+    let crash = "{ validator = \"validator-2\", at_ms = 500, back_ms = 900 }";
+    for (faults, part) in [
+        (format!("crashed_validators = [{crash}, {crash}]"), "names validator-2 twice"),
+        (
+            format!("crashed_validators = [{}]", crash.replace("900", "500")),
+            "validator-2 crashes at 500 ms and is back at 500 ms",
+        ),
+        (format!("crashed_validators = [{}]", crash.replace("500", "0")), "at_ms is 0, must be 1"),
+        (format!("crashed_validators = [{}]", crash.replace("back", "later")), "later_ms"),
+        (
+            "slow_validators = [{ validator = \"validator-2\", delay_ms = 60001 }]".into(),
+            "delay_ms is 60001, must be 1 to 60000",
+        ),
+    ] {
+        let error = faulty(&faults);
+        assert!(error.contains(part), "{part}: {error}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The simulated network: delays drawn per message, silent nodes, and a hash over every frame.
+//! The simulated network: delays drawn per message, silent and slow nodes, and a hash over every frame.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +13,8 @@ pub(crate) struct Network {
     delays: Delays,
     regions: BTreeMap<Name, Name>,
     silent: BTreeSet<Name>,
+    /// Milliseconds by which everything that a node sends is late.
+    slow: BTreeMap<Name, u64>,
     stream: Stream,
     trace: Digest,
     frames: u64,
@@ -25,6 +27,7 @@ impl Network {
         delays: Delays,
         regions: BTreeMap<Name, Name>,
         silent: BTreeSet<Name>,
+        slow: BTreeMap<Name, u64>,
         seed: u64,
     ) -> Self {
         let stream = Stream::new("simulator/network", &[&seed.to_le_bytes()]);
@@ -32,6 +35,7 @@ impl Network {
             delays,
             regions,
             silent,
+            slow,
             stream,
             trace: Digest::ZERO,
             frames: 0,
@@ -82,7 +86,8 @@ impl Network {
         } else {
             self.delays.cross_region_ms
         };
-        Some(now.plus_millis(self.draw(range)))
+        let late = self.slow.get(from).copied().unwrap_or(0);
+        Some(now.plus_millis(self.draw(range).saturating_add(late)))
     }
 
     /// When a record written now is durable.

@@ -6,3 +6,4 @@ mod determinism;
 mod faults;
 mod privacy;
 mod small;
+mod views;

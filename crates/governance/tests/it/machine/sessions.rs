@@ -395,6 +395,18 @@ fn a_session_moves_to_another_channel_once_a_number() {
 }
 
 #[test]
+fn a_session_moves_so_often_and_no_more() {
+    let mut world = World::joined();
+    let limit = 256;
+    for number in 1..=limit {
+        let item = resumed(&world, u64::from(number), resumption(&world, number), &site(1));
+        world.commit(vec![item]);
+    }
+    let next = resumed(&world, u64::from(limit) + 1, resumption(&world, limit + 1), &site(1));
+    assert_eq!(world.refusal(next), Refusal::TooManyResumptions { limit });
+}
+
+#[test]
 fn nobody_else_moves_a_session() {
     let world = World::joined();
     let forged = world.refusal(resumed(&world, 1, resumption(&world, 1), &site(2)));
