@@ -144,7 +144,12 @@ impl Application for Ordered {
         Ok(())
     }
 
-    fn propose(&mut self, now: LogicalTime, _: &[Signed<Request>]) -> Option<Batch> {
+    fn propose(
+        &mut self,
+        now: LogicalTime,
+        _: &[Signed<Request>],
+        ahead: &[&Batch],
+    ) -> Option<Batch> {
         let opened = EpochOpened {
             federated_epoch: FederatedEpoch::new(self.last),
             generation: Generation::ZERO,
@@ -153,14 +158,21 @@ impl Application for Ordered {
             policy_hash: Digest::ZERO,
         };
         let item = BatchItem::Derived(LedgerEntry::EpochOpened(opened));
-        (self.last < self.wanted).then(|| Batch { batch_time: now, items: vec![item] })
+        (self.last + (ahead.len() as u64) < self.wanted)
+            .then(|| Batch { batch_time: now, items: vec![item] })
     }
 
     fn awaits(&self, _: LogicalTime, _: &[Signed<Request>]) -> Option<Digest> {
         None
     }
 
-    fn judge(&mut self, _: LogicalTime, _: SequenceNumber, _: &Batch) -> Verdict<Infallible> {
+    fn judge(
+        &mut self,
+        _: LogicalTime,
+        _: SequenceNumber,
+        _: &Batch,
+        _: &[&Batch],
+    ) -> Verdict<Infallible> {
         Verdict::Accept
     }
 
