@@ -397,12 +397,12 @@ impl Replica {
     fn resend<R>(&self, effects: &mut Effects<R>) {
         for (sequence, slot) in &self.log.slots {
             self.send_proposal(*sequence, effects);
-            let prepare = slot.prepares.0.get(&self.id).map(|entry| &entry.vote);
+            let prepare = slot.prepares.of(self.id).map(|entry| &entry.vote);
             if let Some(prepare) = prepare {
                 let prepare = ConsensusMessage::Prepare(prepare.as_signed().clone());
                 effects.push(Effect::Broadcast(prepare));
             }
-            let commit = slot.commits.0.get(&self.id).map(|entry| &entry.vote);
+            let commit = slot.commits.of(self.id).map(|entry| &entry.vote);
             if let Some(commit) = commit {
                 let commit = ConsensusMessage::Commit(commit.as_signed().clone());
                 effects.push(Effect::Broadcast(commit));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use federation_proto::{SequenceNumber, Signature, Signed, Verified};
 
 use super::Replica;
-use super::log::Entry;
+use super::log::FirstVote;
 use super::outbox::Pending;
 use crate::application::Application;
 use crate::certificate::{CheckpointCertificate, CheckpointVote};
@@ -22,7 +22,7 @@ use crate::safety::SafetyRecord;
 /// CHECKPOINTs from the last stable one on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Checkpoints {
-    votes: BTreeMap<SequenceNumber, BTreeMap<ReplicaId, Entry<Checkpoint>>>,
+    votes: BTreeMap<SequenceNumber, BTreeMap<ReplicaId, FirstVote<Checkpoint>>>,
     /// What we reached, durable or not.
     pub(super) own: BTreeMap<SequenceNumber, CheckpointStatement>,
     stable: Option<CheckpointCertificate>,
@@ -48,7 +48,7 @@ impl Checkpoints {
         let (sequence, replica) = (checkpoint.statement.sequence, checkpoint.replica);
         let (vote, accused) = (checkpoint, false);
         let votes = self.votes.entry(sequence).or_default();
-        votes.entry(replica).or_insert(Entry { vote, accused });
+        votes.entry(replica).or_insert(FirstVote { vote, accused });
     }
 
     /// The held CHECKPOINTs of one replica, in order.
@@ -65,7 +65,7 @@ impl Checkpoints {
         self.votes.values().map(BTreeMap::len).sum()
     }
 
-    fn get(&self, sequence: SequenceNumber, replica: ReplicaId) -> Option<&Entry<Checkpoint>> {
+    fn get(&self, sequence: SequenceNumber, replica: ReplicaId) -> Option<&FirstVote<Checkpoint>> {
         self.votes.get(&sequence)?.get(&replica)
     }
 

@@ -36,7 +36,7 @@ impl Replica {
             requests: self.pool.requests().len(),
             request_bytes: self.pool.bytes(),
             slots: slots().count(),
-            votes: slots().map(|slot| slot.prepares.0.len() + slot.commits.0.len()).sum(),
+            votes: slots().map(|slot| slot.prepares.len() + slot.commits.len()).sum(),
             batches: batches().count(),
             batch_bytes: batches().map(|held| held.bytes).sum(),
             checkpoints: self.checkpoints.count(),

@@ -32,7 +32,7 @@ impl Replica {
             // Invariant: only sequence numbers in (h, H + L] are held.
             let held = *sequence > log.low && *sequence <= log.limit();
             // Invariant: the primary has no PREPARE, its PRE-PREPARE is its vote.
-            let primary_once = !slot.prepares.0.contains_key(&primary);
+            let primary_once = slot.prepares.of(primary).is_none();
             // Invariant: a proof of order is of its own slot, and what is assigned again is what it proves.
             let decided = slot.decided.as_ref().is_none_or(|decided| decided.sequence == *sequence);
             // Invariant: beyond what is in flight, and so beyond H, we have not voted, but to begin a view or before a
@@ -75,11 +75,10 @@ impl Replica {
 
     fn own_votes_are_earned(&self, slot: &Slot) -> bool {
         let Some(proposal) = &slot.proposal else {
-            return !slot.prepares.0.contains_key(&self.id)
-                && !slot.commits.0.contains_key(&self.id);
+            return slot.prepares.of(self.id).is_none() && slot.commits.of(self.id).is_none();
         };
         let digest = proposal.pre_prepare.digest;
-        let (prepare, commit) = (slot.prepares.0.get(&self.id), slot.commits.0.get(&self.id));
+        let (prepare, commit) = (slot.prepares.of(self.id), slot.commits.of(self.id));
         // Invariant: our votes name the proposal we accepted, and their stage has been reached.
         let prepare_fits = prepare.is_none_or(|entry| {
             entry.vote.digest == digest && proposal.stage >= Stage::PrepareSent
@@ -105,12 +104,12 @@ impl Replica {
             }
             Pending::Prepare(prepare) => {
                 let slot = self.log.slots.get(&prepare.sequence);
-                let own = slot.and_then(|slot| slot.prepares.0.get(&self.id));
+                let own = slot.and_then(|slot| slot.prepares.of(self.id));
                 own.is_none_or(|own| own.vote.view != prepare.view)
             }
             Pending::Commit(commit) => {
                 let slot = self.log.slots.get(&commit.sequence);
-                let own = slot.and_then(|slot| slot.commits.0.get(&self.id));
+                let own = slot.and_then(|slot| slot.commits.of(self.id));
                 own.is_none_or(|own| own.vote.view != commit.view)
             }
             Pending::ViewChange(change) => {

@@ -4,6 +4,7 @@
 //! place of a kind per sequence number; that bounds what a liar can make us hold.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use federation_proto::{Batch, Digest, LogicalTime, SequenceNumber, Verified};
 
@@ -54,7 +55,7 @@ pub(super) struct Held {
 
 /// One replica's first vote.
 #[derive(Clone, Debug)]
-pub(super) struct Entry<V> {
+pub(super) struct FirstVote<V> {
     pub(super) vote: Verified<V>,
     /// Its author contradicted it, and evidence exists.
     pub(super) accused: bool,
@@ -62,25 +63,54 @@ pub(super) struct Entry<V> {
 
 /// The first vote of each replica.
 #[derive(Clone, Debug)]
-pub(super) struct Votes<V>(pub(super) BTreeMap<ReplicaId, Entry<V>>);
+pub(super) struct Votes<V> {
+    entries: BTreeMap<ReplicaId, FirstVote<V>>,
+    /// Votes for each digest: what every step asks for.
+    counts: BTreeMap<Digest, usize>,
+}
 
 impl<V> Default for Votes<V> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self { entries: BTreeMap::new(), counts: BTreeMap::new() }
     }
 }
 
 impl<V> Votes<V> {
-    pub(super) fn insert(&mut self, replica: ReplicaId, vote: Verified<V>) {
-        let accused = false;
-        self.0.entry(replica).or_insert(Entry { vote, accused });
+    /// Number of replicas that voted.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The first vote of a replica.
+    pub(super) fn of(&self, replica: ReplicaId) -> Option<&FirstVote<V>> {
+        self.entries.get(&replica)
+    }
+
+    /// Evidence of what this replica said besides exists.
+    pub(super) fn accuse(&mut self, replica: ReplicaId) {
+        if let Some(entry) = self.entries.get_mut(&replica) {
+            entry.accused = true;
+        }
     }
 }
 
 impl<V: SlotVote> Votes<V> {
+    /// Keeps the vote, if it is the first of its author.
+    pub(super) fn insert(&mut self, replica: ReplicaId, vote: Verified<V>) {
+        if let Entry::Vacant(place) = self.entries.entry(replica) {
+            *self.counts.entry(vote.digest()).or_default() += 1;
+            place.insert(FirstVote { vote, accused: false });
+        }
+    }
+
+    /// Number of votes for one digest.
+    pub(super) fn count(&self, digest: Digest) -> usize {
+        self.counts.get(&digest).copied().unwrap_or_default()
+    }
+
     /// The votes for one digest, in replica order.
     pub(super) fn matching(&self, digest: Digest) -> impl Iterator<Item = &Verified<V>> {
-        self.0.values().map(|entry| &entry.vote).filter(move |vote| vote.digest() == digest)
+        self.entries.values().map(|entry| &entry.vote).filter(move |vote| vote.digest() == digest)
     }
 }
 
@@ -149,16 +179,16 @@ impl Slot {
     /// `prepared` [OSDI '99 §4.2]: the PRE-PREPARE and PREPAREs of backups make a quorum.
     pub(super) fn is_prepared(&self, quorum: usize) -> bool {
         // A PREPARE by the primary is refused on arrival, so nobody counts twice.
-        self.proposal.as_ref().is_some_and(|proposal| {
-            1 + self.prepares.matching(proposal.pre_prepare.digest).count() >= quorum
-        })
+        self.proposal
+            .as_ref()
+            .is_some_and(|proposal| 1 + self.prepares.count(proposal.pre_prepare.digest) >= quorum)
     }
 
     /// A quorum of COMMITs for the proposal we hold.
     pub(super) fn is_committed(&self, quorum: usize) -> bool {
-        self.proposal.as_ref().is_some_and(|proposal| {
-            self.commits.matching(proposal.pre_prepare.digest).count() >= quorum
-        })
+        self.proposal
+            .as_ref()
+            .is_some_and(|proposal| self.commits.count(proposal.pre_prepare.digest) >= quorum)
     }
 }
 

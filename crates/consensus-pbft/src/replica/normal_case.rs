@@ -118,7 +118,7 @@ impl Replica {
         self.admit_sender(replica)?;
         self.admit_view(claimed.view())?;
         self.admit_sequence(sequence)?;
-        let first = self.log.slots.get(&sequence).and_then(|slot| V::votes(slot).0.get(&replica));
+        let first = self.log.slots.get(&sequence).and_then(|slot| V::votes(slot).of(replica));
         match first {
             None => {
                 let vote = self.authenticate(replica, vote)?;
@@ -132,10 +132,7 @@ impl Replica {
                 if !first.accused {
                     let first = first.vote.clone();
                     let second = self.authenticate(replica, vote)?;
-                    let votes = V::votes_mut(self.log.slot_mut(sequence));
-                    if let Some(entry) = votes.0.get_mut(&replica) {
-                        entry.accused = true;
-                    }
+                    V::votes_mut(self.log.slot_mut(sequence)).accuse(replica);
                     self.accuse(V::equivocation(first, second), effects);
                 }
                 Err(Rejection::Conflict { replica, sequence })
