@@ -63,6 +63,15 @@ pub enum Effect<R> {
     },
     /// A quorum reached the same result as we. Once it is stored, safety records up to it may be cut.
     StableCheckpoint(CheckpointCertificate),
+    /// The checkpoint before this effect is a border, and this configuration is over: the replica serves those who
+    /// missed the border, and votes for nothing any more. The driver makes the replica of the next committee, if
+    /// this validator is in it, from [`Committee::succeed`](crate::Committee::succeed).
+    HandedOver {
+        /// The last sequence number of this configuration.
+        border: SequenceNumber,
+        /// Digest of the configuration that takes over.
+        next: Digest,
+    },
     /// A replica lied; the proof is durable.
     Evidence(Box<Equivocation>),
     /// The input, or a held one that became due, was refused.

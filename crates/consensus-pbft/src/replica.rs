@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `normal_case.rs` | PRE-PREPARE, PREPARE, COMMIT, execution in order | OSDI '99 §4.2 |
 //! | `checkpoint.rs` | CHECKPOINT, stability, garbage collection | OSDI '99 §4.3 |
+//! | `border.rs` | the end of a configuration | – |
 //! | `view_change.rs` | VIEW-CHANGE | OSDI '99 §4.4 |
 //! | `new_view.rs` | NEW-VIEW, null requests | OSDI '99 §4.4 |
 //! | `timer.rs` | patience and back-off | OSDI '99 §4.5.1 |
@@ -16,6 +17,7 @@
 //! | `invariants.rs` | what holds after every step | – |
 
 mod admission;
+mod border;
 mod checkpoint;
 mod invariants;
 mod log;
@@ -121,7 +123,8 @@ pub enum ReplicaError {
 }
 
 impl Replica {
-    /// A replica at the beginning of its federation: view 0, nothing executed.
+    /// A replica at the beginning of its configuration: view 0, nothing executed beyond [`Committee::base`]. The
+    /// application must be what the border's certificate says.
     ///
     /// # Errors
     /// Any variant of [`ReplicaError`].
@@ -138,6 +141,7 @@ impl Replica {
             return Err(ReplicaError::ForeignKey { id, expected, found });
         }
         check_window(&committee, settings.get().window)?;
+        let log = Log::new(committee.base(), settings.get().window);
         Ok(Self {
             committee,
             id,
@@ -153,7 +157,7 @@ impl Replica {
             timer: Timer::new(settings.get()),
             transfer: None,
             answered: BTreeSet::new(),
-            log: Log::new(settings.get().window),
+            log,
             checkpoints: Checkpoints::default(),
             pool: Pool::default(),
             outbox: Outbox::new(),
@@ -250,6 +254,7 @@ impl Replica {
         app: &A,
         effects: &mut Effects<A::Refusal>,
     ) -> Result<(), Rejection> {
+        self.admit_retired(&input)?;
         match input {
             Input::Request(request) => self.on_request(request, app, effects),
             Input::Message(ConsensusMessage::Proposal(proposal)) => {
@@ -290,6 +295,7 @@ impl Replica {
         app: &mut A,
         effects: &mut Effects<A::Refusal>,
     ) -> Result<(), Fault> {
+        self.repeat_checkpoint(effects)?;
         // Ends: every turn raises the low watermark, the view, the executed sequence number or a stage, and what can
         // be reached without further input is bounded by the window and by the VIEW-CHANGEs at hand.
         while self.stabilise(app, effects)?
@@ -306,7 +312,8 @@ impl Replica {
         app: &A,
         effects: &mut Effects<A::Refusal>,
     ) {
-        if self.active {
+        // At a border no primary can order anything.
+        if self.active && self.log.border != Some(self.log.executed) {
             self.timer.await_due(app.awaits(now, self.pool.requests()), now);
         }
         if self.timer.is_over(now) {
@@ -360,14 +367,14 @@ impl Replica {
             }
             Pending::Prepare(_) | Pending::Commit(_) => {}
             Pending::ViewChange(change) => {
-                if change.view == self.view && !self.active {
+                if change.view == self.view && !self.active && self.retired_at().is_none() {
                     self.changes.0.insert(self.id, (*change).clone());
                     let change = ConsensusMessage::ViewChange(Box::new(change.into_signed()));
                     effects.push(Effect::Broadcast(change));
                 }
             }
             Pending::NewView(new_view) => {
-                if new_view.view == self.view && !self.active {
+                if new_view.view == self.view && !self.active && self.retired_at().is_none() {
                     self.begin(now, *new_view, effects);
                 }
             }

@@ -335,7 +335,8 @@ impl Validator {
                         effects.push(ValidatorEffect::Send(outgoing));
                     }
                 }
-                Effect::EnteredView(_) => {}
+                // No checkpoint of our application names a next configuration.
+                Effect::EnteredView(_) | Effect::HandedOver { .. } => {}
                 Effect::Transfer(certificate) => {
                     let sequence = certificate.statement.sequence;
                     effects.push(ValidatorEffect::Refused(ValidatorRefusal::Behind { sequence }));
