@@ -1,6 +1,7 @@
 //! The replica from outside: inputs in, effects out, with oracles that never ask the replica.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod authority;
 mod byzantine;
 mod certificates;
 mod checkpoints;
@@ -12,8 +13,11 @@ mod limits;
 mod null_requests;
 mod ordering;
 mod persistence;
+mod reconfiguration;
+mod reconfiguration_storm;
 mod storm;
 mod strict_signatures;
+mod terms;
 mod toy;
 mod view_change;
 mod waiting;

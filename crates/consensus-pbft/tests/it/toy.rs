@@ -1,6 +1,6 @@
 //! A toy application: a set of numbers, each executed once, with a checkpoint every `interval` batches.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use consensus_pbft::{
     Application, CheckpointStatement, CommitCertificate, Committee, Execution, ExecutionFailed,
@@ -32,7 +32,7 @@ pub(crate) type Executed = (SequenceNumber, Batch, CommitCertificate);
 
 /// The application of one validator.
 pub(crate) struct Toy {
-    committee: Committee,
+    pub(crate) committee: Committee,
     log_key: SecretKey<LogCheckpoint>,
     pub(crate) interval: u64,
     /// Most requests in one batch.
@@ -49,6 +49,11 @@ pub(crate) struct Toy {
     pub(crate) proposes_null: bool,
     /// Everything executed, in order: what the oracles look at.
     pub(crate) history: Vec<Executed>,
+    /// Numbers that order a configuration, with its digest: it takes over at the next checkpoint.
+    pub(crate) orders: BTreeMap<u64, Digest>,
+    ordered: Option<Digest>,
+    /// The last checkpoint it reached.
+    pub(crate) reached: Option<(CheckpointStatement, Signature)>,
     numbers: BTreeSet<u64>,
     tree: HistoryTree,
     /// Mixed into the state root: a validator whose build differs.
@@ -68,6 +73,9 @@ impl Toy {
             failing: None,
             proposes_null: false,
             history: Vec::new(),
+            orders: BTreeMap::new(),
+            ordered: None,
+            reached: None,
             numbers: BTreeSet::new(),
             tree: HistoryTree::new(),
             corruption: 0,
@@ -90,6 +98,7 @@ impl Toy {
             log_size: self.tree.size(),
             log_root: root,
             state_root: Digest::of_blob(&state),
+            next: self.ordered,
         }
     }
 }
@@ -170,14 +179,19 @@ impl Application for Toy {
         if self.failing == Some(sequence.get()) {
             return Err(ExecutionFailed);
         }
+        let ordered =
+            numbers(batch).iter().rev().find_map(|number| self.orders.get(number).copied());
+        self.ordered = ordered.or(self.ordered);
         self.numbers.extend(numbers(batch));
         self.tree.append(&batch.to_canonical());
         self.history.push((sequence, batch.clone(), certificate.clone()));
         let checkpoint = sequence.get().is_multiple_of(self.interval).then(|| {
             let statement = self.statement(sequence);
             let text = statement.note_text(&self.committee).expect("a good origin");
+            self.ordered = None;
             (statement, self.note(&text))
         });
+        self.reached = checkpoint.or(self.reached);
         Ok(Execution { checkpoint })
     }
 }
