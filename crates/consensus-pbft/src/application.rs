@@ -26,7 +26,8 @@ pub enum Verdict<R> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Execution {
     /// At a checkpoint: the result, whose sequence number is the executed one, and the signature of this
-    /// validator's log key on [`CheckpointStatement::note_text`].
+    /// validator's log key on [`CheckpointStatement::note_text`]. One that names a next configuration is a border:
+    /// nothing beyond it is executed for this configuration.
     pub checkpoint: Option<(CheckpointStatement, Signature)>,
 }
 

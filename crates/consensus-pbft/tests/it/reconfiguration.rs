@@ -89,31 +89,22 @@ fn nothing_is_proposed_or_voted_beyond_a_border_that_is_not_stable() {
 fn trap_10_messages_of_another_configuration_or_a_removed_validator_are_worth_nothing() {
     let mut world = Terms::new(1, &[FOUR, &[0, 1, 2, 4]]);
     let ballot = |world: &Terms, term: usize, signer: usize, as_replica: usize| {
-        let context = world.nodes[0].chain.get(..term).map(|_| world.committee(term, 0));
-        let context = *context.expect("a term").context();
-        let body = ViewChange {
-            view: View::new(1),
-            stable: None,
-            prepared: Vec::new(),
-            replica: id(as_replica),
-        };
-        let change = Signed::sign(body, &consensus_key(signer), &context);
+        let replica = id(as_replica);
+        let body = ViewChange { view: View::new(1), stable: None, prepared: Vec::new(), replica };
+        let committee = world.committee(term, 0);
+        let change = Signed::sign(body, &consensus_key(signer), committee.context());
         ConsensusMessage::ViewChange(Box::new(change))
     };
     change(&mut world, 1, 1);
     assert_eq!(world.at_terms(), [1; 5]);
     let before = format!("{:?}", world.replica(1, 0));
-    let old = &world.nodes[1].posts[&0];
-    let vote = old.replica.as_ref().expect("up").stable_checkpoint().expect("the border");
-    let own = vote.votes.iter().find(|vote| vote.replica == id(1)).expect("its vote");
-    let body = Checkpoint {
-        statement: vote.statement,
-        replica: own.replica,
-        note_signature: own.note_signature,
-    };
+    let border = world.nodes[1].chain[0].certificate.clone();
+    let own = border.votes.iter().find(|vote| vote.replica != id(0)).expect("a vote");
+    let (replica, note_signature) = (own.replica, own.note_signature);
     // A higher place, so that only the signature can refuse it.
-    let later = CheckpointStatement { sequence: SequenceNumber::new(4), ..vote.statement };
-    let later = Signed::from_parts(Checkpoint { statement: later, ..body }, own.signature);
+    let statement = CheckpointStatement { sequence: SequenceNumber::new(4), ..border.statement };
+    let body = Checkpoint { statement, replica, note_signature };
+    let later = Signed::from_parts(body, own.signature);
     let foreign = [
         ballot(&world, 0, 1, 1),
         // The removed validator, under the old configuration, the new one, and in a place that is not its own.
@@ -127,17 +118,14 @@ fn trap_10_messages_of_another_configuration_or_a_removed_validator_are_worth_no
         let refused = world.nodes[0].posts[&1].rejections.last();
         assert!(matches!(refused, Some(Rejection::BadSignature { .. })), "{refused:?}");
     }
-    let border = Box::new(vote_of(&world));
-    world.input(1, 0, Input::Message(ConsensusMessage::Stable(border)));
+    world.input(1, 0, Input::Message(ConsensusMessage::Stable(Box::new(border))));
+    let refused = world.nodes[0].posts[&1].rejections.last();
+    assert!(matches!(refused, Some(Rejection::BelowWatermark { .. })), "{refused:?}");
     assert_eq!(format!("{:?}", world.replica(1, 0)), before);
     // The same words by a member, for this configuration, count.
     let good = ballot(&world, 1, 1, 1);
     world.input(1, 0, Input::Message(good));
     assert_ne!(format!("{:?}", world.replica(1, 0)), before);
-}
-
-fn vote_of(world: &Terms) -> consensus_pbft::CheckpointCertificate {
-    world.nodes[0].chain[0].certificate.clone()
 }
 
 /// The last f miss the border; everybody else has gone on long ago. No ledger is read, the retired replicas serve.
@@ -219,6 +207,11 @@ fn trap_15_partitions_that_swap_at_the_border_leave_one_checkpoint() {
 fn a_view_changes_at_the_border_and_the_next_term_begins_at_view_zero() {
     let mut world = Terms::new(1, &[FOUR, FOUR]);
     world.ledgers = false;
+    // More than a window before the border: the next term counts from there.
+    for number in 10..16 {
+        world.request(number);
+        world.run(50);
+    }
     world.order(1);
     world.run(200);
     // The batch of the border is prepared and not decided when its primary dies, and the view decides nothing more.

@@ -203,8 +203,8 @@ impl Terms {
         let Some(position) = self.member(term, node) else { return };
         let committee = self.committee(term, node);
         let base = committee.base();
-        let (now, ledger) = (&mut self.nodes[node], term);
-        let post = now.posts.entry(ledger).or_insert_with(|| Post {
+        let Node { app, posts, .. } = &mut self.nodes[node];
+        let post = posts.entry(term).or_insert_with(|| Post {
             replica: None,
             disk: Vec::new(),
             writing: BTreeMap::new(),
@@ -212,16 +212,16 @@ impl Terms {
             rejections: Vec::new(),
         });
         let low = post.stable.as_ref().map_or(base, |stable| stable.statement.sequence);
-        let decided = now.app.history.iter().filter(|(at, ..)| *at > low);
+        let decided = app.history.iter().filter(|(at, ..)| *at > low);
         let decided = decided.map(|(_, batch, certificate)| Decided {
             certificate: certificate.clone(),
             batch: batch.clone(),
         });
         let restart = Restart {
             stable: post.stable.clone(),
-            executed: SequenceNumber::new(now.app.history.len() as u64),
+            executed: SequenceNumber::new(app.history.len() as u64),
             decided: decided.collect(),
-            reached: now.app.reached,
+            reached: app.reached,
             records: post.disk.clone(),
         };
         let key = consensus_key(node);
@@ -414,11 +414,20 @@ impl Terms {
         post.stable = Some(certificate);
     }
 
-    /// Remembers how far an honest replica voted in a term.
+    /// Remembers how far an honest replica voted in a term. Once its border is stable it votes for nothing more.
     fn hear(&mut self, term: usize, node: usize, message: &ConsensusMessage) {
-        if self.liar != Some(node)
-            && let Some(sequence) = message.claimed_sequence()
-        {
+        if self.liar == Some(node) {
+            return;
+        }
+        let stable = self.nodes[node].posts[&term].stable.as_ref();
+        let retired = stable.is_some_and(|stable| stable.statement.next.is_some());
+        let serves =
+            matches!(message, ConsensusMessage::Checkpoint(_) | ConsensusMessage::Status(_));
+        assert!(
+            !retired || serves,
+            "validator {node} retired in term {term}, and says {message:?}"
+        );
+        if let Some(sequence) = message.claimed_sequence() {
             let spoken = self.spoken.entry(term).or_default();
             *spoken = sequence.max(*spoken);
         }
