@@ -114,7 +114,8 @@ pub enum CommitteeError {
 }
 
 impl Committee {
-    /// The first committee of a federation; later ones follow from it by [`Self::succeed`]. `log_origin` is the C2SP origin of the ledger's checkpoints.
+    /// The first committee of a federation; later ones follow from it by [`Self::succeed`]. `log_origin` is the C2SP
+    /// origin of the ledger's checkpoints.
     ///
     /// # Errors
     /// Any variant of [`CommitteeError`].

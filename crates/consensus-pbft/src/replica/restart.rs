@@ -26,7 +26,8 @@ use crate::settings::ValidSettings;
 pub struct Restart {
     /// The last stable checkpoint; none before the first.
     pub stable: Option<CheckpointCertificate>,
-    /// The last sequence number whose batch the application has executed, durably.
+    /// The last sequence number whose batch the application has executed, durably. Beyond a border it was for later
+    /// configurations.
     pub executed: SequenceNumber,
     /// Decided batches above the stable checkpoint, as far as the ledger has them: for others that lack them.
     pub decided: Vec<Decided>,

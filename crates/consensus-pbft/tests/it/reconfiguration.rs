@@ -240,6 +240,32 @@ fn a_view_changes_at_the_border_and_the_next_term_begins_at_view_zero() {
     world.check_safety();
 }
 
+/// A NEW-VIEW would else grow with all that earlier configurations ordered.
+#[test]
+fn a_new_view_of_a_later_term_counts_from_its_border() {
+    let mut world = Terms::new(1, &[FOUR, FOUR]);
+    change(&mut world, 1, 1);
+    assert_eq!(world.at_terms(), [1; 4]);
+    world.lost = Box::new(|envelope| match &envelope.message {
+        ConsensusMessage::Commit(vote) => vote.claimed().view == View::ZERO,
+        _ => false,
+    });
+    world.request(5);
+    world.run(6_000);
+    let records = world.nodes[1].posts[&1].disk.iter();
+    let proposed = records.filter_map(|record| match record {
+        SafetyRecord::NewView(new_view) => Some(&new_view.claimed().pre_prepares),
+        _ => None,
+    });
+    let proposed: Vec<u64> =
+        proposed.flatten().map(|assigned| assigned.claimed().sequence.get()).collect();
+    let base = world.replica(1, 1).committee().base();
+    // One was decided in view 0, one prepared.
+    assert_eq!((base.get(), proposed), (2, vec![3, 4]));
+    assert!((0..4).all(|node| world.executed(node, 5)));
+    world.check_safety();
+}
+
 /// Everybody crashes with the border executed and its vote not on disk. No later checkpoint would do instead.
 #[test]
 fn a_crash_between_the_border_and_its_vote_costs_no_vote() {
