@@ -27,7 +27,8 @@ pub enum Verdict<R> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Execution {
     /// At a checkpoint: the result, whose sequence number is the executed one, and the signature of this
-    /// validator's log key on [`CheckpointStatement::note_text`].
+    /// validator's log key on [`CheckpointStatement::note_text`]. One that names a next configuration is a border:
+    /// nothing beyond it is executed for this configuration.
     pub checkpoint: Option<(CheckpointStatement, Signature)>,
 }
 
@@ -54,6 +55,7 @@ pub struct ExecutionFailed;
 /// *execute* a batch whose predecessors were others, which is to say: skip the requests in it that have been executed
 /// or are not admissible any more. An application for which that is not so proposes nothing, and answers
 /// [`Verdict::Wait`], while anything is ahead: then a quorum judges each batch only in the state it is executed in.
+/// The same holds while what is ahead may lead to a border, for nothing may be voted for beyond one.
 pub trait Application {
     /// Why something is not admissible.
     type Refusal: fmt::Debug + fmt::Display;

@@ -2,12 +2,16 @@
 
 use core::fmt;
 
-use federation_proto::genesis::Roster;
+use federation_proto::genesis::{Agreement, Roster};
 use federation_proto::keys::{Consensus, LogCheckpoint, NodeFingerprint, Signature, VerifyingKey};
-use federation_proto::{Digest, Name, SigningContext, View, quorum};
+use federation_proto::{Digest, Name, SequenceNumber, SigningContext, View, quorum};
 use ledger::{NoteKey, NoteKeyError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+mod handover;
+
+pub use handover::{Handover, HandoverError};
 
 /// Most replicas in a committee: a checkpoint note has room for this many signature lines.
 pub const MAX_REPLICAS: usize = ledger::note::MAX_SIGNATURES;
@@ -78,8 +82,11 @@ impl Member {
 #[derive(Clone, Debug)]
 pub struct Committee {
     members: Vec<Member>,
+    number: u32,
+    agreement: Agreement,
     context: SigningContext,
     origin: Name,
+    base: SequenceNumber,
 }
 
 /// Why a roster makes no committee.
@@ -107,7 +114,8 @@ pub enum CommitteeError {
 }
 
 impl Committee {
-    /// The committee of a roster. `log_origin` is the C2SP origin of the ledger's checkpoints.
+    /// The first committee of a federation; later ones follow from it by [`Self::succeed`]. `log_origin` is the C2SP
+    /// origin of the ledger's checkpoints.
     ///
     /// # Errors
     /// Any variant of [`CommitteeError`].
@@ -138,7 +146,9 @@ impl Committee {
                 note,
             });
         }
-        Ok(Self { members, context, origin: log_origin.clone() })
+        let (origin, agreement) = (log_origin.clone(), roster.agreement());
+        let (number, base) = (roster.configuration().number, SequenceNumber::ZERO);
+        Ok(Self { members, number, agreement, context, origin, base })
     }
 
     /// Number of replicas, n.
@@ -146,19 +156,24 @@ impl Committee {
         self.members.len()
     }
 
-    /// Replicas that may lie, f = ⌊(n−1)/3⌋.
+    /// What it tolerates: below 4 replicas crashes only, and then only because governance said so.
+    pub fn agreement(&self) -> Agreement {
+        self.agreement
+    }
+
+    /// Replicas that may lie, f = ⌊(n−1)/3⌋: none below 4.
     pub fn max_faulty(&self) -> usize {
         quorum::max_faulty(self.size())
     }
 
-    /// Votes that decide, q = ⌈(n+f+1)/2⌉.
+    /// Votes that decide, q = ⌈(n+f+1)/2⌉: a majority below 4.
     pub fn quorum(&self) -> usize {
         quorum::quorum(self.size())
     }
 
     /// The primary of a view: view mod n [OSDI '99 §4.1].
     pub fn primary(&self, view: View) -> ReplicaId {
-        // n is between 4 and MAX_REPLICAS, so the remainder fits; `max` keeps the division total.
+        // n is between 1 and MAX_REPLICAS, so the remainder fits; `max` keeps the division total.
         let index = view.get() % (self.size().max(1) as u64);
         ReplicaId(u16::try_from(index).unwrap_or(0))
     }
@@ -176,6 +191,11 @@ impl Committee {
     /// What every vote is bound to: federation and configuration.
     pub fn context(&self) -> &SigningContext {
         &self.context
+    }
+
+    /// The border at which it took over; zero for the first. It votes for later sequence numbers only.
+    pub fn base(&self) -> SequenceNumber {
+        self.base
     }
 
     /// The C2SP origin of the ledger's checkpoints.

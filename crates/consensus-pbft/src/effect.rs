@@ -63,6 +63,18 @@ pub enum Effect<R> {
     },
     /// A quorum reached the same result as we. Once it is stored, safety records up to it may be cut.
     StableCheckpoint(CheckpointCertificate),
+    /// The checkpoint before this effect is a border, and this configuration is over: the replica serves those who
+    /// missed the border, and votes for nothing any more.
+    ///
+    /// Once that checkpoint is stored the driver makes the replica of the next committee, if this validator is in it,
+    /// from [`Committee::succeed`](crate::Committee::succeed), with a safety log of its own. It keeps this replica
+    /// until a checkpoint of the next committee is stable: then a quorum there has the border.
+    HandedOver {
+        /// The last sequence number of this configuration.
+        border: SequenceNumber,
+        /// Digest of the configuration that takes over.
+        next: Digest,
+    },
     /// A replica lied; the proof is durable.
     Evidence(Box<Equivocation>),
     /// The input, or a held one that became due, was refused.

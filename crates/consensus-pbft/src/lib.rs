@@ -20,7 +20,7 @@ pub use certificate::{
     CertificateError, CheckpointCertificate, CheckpointVote, CommitCertificate,
     PreparedCertificate, Vote,
 };
-pub use committee::{Committee, CommitteeError, Member, ReplicaId};
+pub use committee::{Committee, CommitteeError, Handover, HandoverError, Member, ReplicaId};
 pub use effect::{Effect, Effects, Input};
 pub use evidence::{Equivocation, EvidenceError};
 pub use message::{

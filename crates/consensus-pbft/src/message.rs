@@ -6,17 +6,16 @@
 use federation_proto::codec::Canonical;
 use federation_proto::keys::{Consensus, Signature};
 use federation_proto::signing::Domain;
-use federation_proto::{
-    Batch, Digest, Height, LedgerBlockId, SequenceNumber, Signed, SignedBody, View, limits,
-};
-use ledger::{Checkpoint as LogCheckpoint, CheckpointError, LogHash};
+use federation_proto::{Batch, Digest, SequenceNumber, Signed, SignedBody, View, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::CheckpointCertificate;
-use crate::committee::{Committee, ReplicaId};
+use crate::committee::ReplicaId;
 
+mod statement;
 mod view_change;
 
+pub use statement::CheckpointStatement;
 pub use view_change::{
     Decided, MAX_WANTED, NEW_VIEW_BYTES, NewView, Status, VIEW_CHANGE_BYTES, ViewChange,
     WantedBatch,
@@ -62,25 +61,6 @@ pub struct Commit {
     pub digest: Digest,
     /// The replica.
     pub replica: ReplicaId,
-}
-
-/// What execution led to at one sequence number: what a *stable checkpoint* certifies.
-///
-/// It holds no view and no certificate; correct replicas may have learnt the order from different ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct CheckpointStatement {
-    /// Last executed sequence number.
-    pub sequence: SequenceNumber,
-    /// Height of the last block.
-    pub height: Height,
-    /// Hash of its header.
-    pub header_hash: LedgerBlockId,
-    /// Leaves of the history tree.
-    pub log_size: u64,
-    /// RFC 6962 root of the history tree.
-    pub log_root: LogHash,
-    /// Digest of the replicated state.
-    pub state_root: Digest,
 }
 
 /// A replica executed up to a checkpoint with this result.
@@ -172,10 +152,6 @@ impl SignedBody for Checkpoint {
     const DOMAIN: Domain = Domain::Checkpoint;
     type Role = Consensus;
 }
-impl Canonical for CheckpointStatement {
-    const NAME: &'static str = "CheckpointStatement";
-    const MAX_BYTES: usize = VOTE_BYTES;
-}
 impl Canonical for Proposal {
     const NAME: &'static str = "Proposal";
     const MAX_BYTES: usize = limits::BATCH + VOTE_BYTES;
@@ -183,18 +159,6 @@ impl Canonical for Proposal {
 impl Canonical for ConsensusMessage {
     const NAME: &'static str = "ConsensusMessage";
     const MAX_BYTES: usize = limits::BATCH + ledger::block::MAX_CERTIFICATE_BYTES + VOTE_BYTES;
-}
-
-impl CheckpointStatement {
-    /// The C2SP checkpoint text that the note signature covers: origin, log size, base64 of the log root.
-    ///
-    /// # Errors
-    /// [`CheckpointError`] when size and root contradict each other.
-    pub fn note_text(&self, committee: &Committee) -> Result<String, CheckpointError> {
-        let origin = committee.origin().as_str();
-        LogCheckpoint::new(origin, self.log_size, self.log_root)
-            .map(|checkpoint| checkpoint.to_text())
-    }
 }
 
 impl ConsensusMessage {

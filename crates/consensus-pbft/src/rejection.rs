@@ -268,6 +268,12 @@ pub enum Rejection {
         /// Their bytes.
         bytes: usize,
     },
+    /// This configuration is over here: a retired replica says only what others need to reach the border.
+    #[error("the configuration ended at the border {border}")]
+    Retired {
+        /// The border.
+        border: SequenceNumber,
+    },
     /// Nothing is being persisted under this token.
     #[error("persist token {token} is not outstanding")]
     UnknownToken {

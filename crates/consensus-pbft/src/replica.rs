@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `normal_case.rs` | PRE-PREPARE, PREPARE, COMMIT, execution in order | OSDI '99 §4.2 |
 //! | `checkpoint.rs` | CHECKPOINT, stability, garbage collection | OSDI '99 §4.3 |
+//! | `border.rs` | the end of a configuration | – |
 //! | `view_change.rs` | VIEW-CHANGE | OSDI '99 §4.4 |
 //! | `new_view.rs` | NEW-VIEW, null requests | OSDI '99 §4.4 |
 //! | `timer.rs` | patience and back-off | OSDI '99 §4.5.1 |
@@ -19,6 +20,7 @@
 
 mod admission;
 mod attention;
+mod border;
 mod checkpoint;
 mod holdings;
 mod invariants;
@@ -126,7 +128,8 @@ pub enum ReplicaError {
 }
 
 impl Replica {
-    /// A replica at the beginning of its federation: view 0, nothing executed.
+    /// A replica at the beginning of its configuration: view 0, nothing executed beyond [`Committee::base`]. The
+    /// application must be what the border's certificate says.
     ///
     /// # Errors
     /// Any variant of [`ReplicaError`].
@@ -143,6 +146,8 @@ impl Replica {
             return Err(ReplicaError::ForeignKey { id, expected, found });
         }
         check_window(&committee, settings.get().window)?;
+        let chosen = settings.get();
+        let log = Log::new(committee.base(), chosen.window, chosen.pipeline_depth);
         Ok(Self {
             committee,
             id,
@@ -159,7 +164,7 @@ impl Replica {
             timer: Timer::new(settings.get()),
             transfer: None,
             attention: Attention::default(),
-            log: Log::new(settings.get().window, settings.get().pipeline_depth),
+            log,
             checkpoints: Checkpoints::default(),
             pool: Pool::default(),
             outbox: Outbox::new(),
@@ -256,6 +261,7 @@ impl Replica {
         app: &A,
         effects: &mut Effects<A::Refusal>,
     ) -> Result<(), Rejection> {
+        self.admit_retired(&input)?;
         match input {
             Input::Request(request) => self.on_request(request, app, effects),
             Input::Message(ConsensusMessage::Proposal(proposal)) => {
@@ -299,6 +305,7 @@ impl Replica {
         if !core::mem::replace(&mut self.compared, true) {
             self.check_decided()?;
         }
+        self.repeat_checkpoint(effects)?;
         // Ends: every turn raises the low watermark, the view, the executed sequence number or a stage, and what can
         // be reached without further input is bounded by the window and by the VIEW-CHANGEs at hand.
         while self.stabilise(app, effects)?
@@ -315,7 +322,8 @@ impl Replica {
         app: &A,
         effects: &mut Effects<A::Refusal>,
     ) {
-        if self.active {
+        // At a border no primary can order anything.
+        if self.active && self.log.border != Some(self.log.executed) {
             self.timer.await_due(app.awaits(now, self.pool.requests()), now);
         }
         if self.timer.is_over(now) {
@@ -369,14 +377,14 @@ impl Replica {
             }
             Pending::Prepare(_) | Pending::Commit(_) => {}
             Pending::ViewChange(change) => {
-                if change.view == self.view && !self.active {
+                if change.view == self.view && !self.active && self.retired_at().is_none() {
                     self.changes.0.insert(self.id, (*change).clone());
                     let change = ConsensusMessage::ViewChange(Box::new(change.into_signed()));
                     effects.push(Effect::Broadcast(change));
                 }
             }
             Pending::NewView(new_view) => {
-                if new_view.view == self.view && !self.active {
+                if new_view.view == self.view && !self.active && self.retired_at().is_none() {
                     self.begin(now, *new_view, effects);
                 }
             }

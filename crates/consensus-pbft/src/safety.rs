@@ -80,7 +80,7 @@ impl SafetyRecord {
     }
 
     /// Whether a restart can do without this record once the checkpoint at `stable` is stored and the replica is in
-    /// `view`.
+    /// `view`. Once a border is stored its configuration needs no record but evidence.
     pub fn may_cut(&self, stable: SequenceNumber, view: View) -> bool {
         match self {
             Self::Evidence(_) => false,

@@ -1,5 +1,6 @@
 //! The founding document: who takes part, under which policy, and who may say so.
 
+mod agreement;
 mod census;
 mod roster;
 
@@ -18,6 +19,7 @@ use crate::limits;
 use crate::name::Name;
 use crate::signing::{Domain, SignedBody, SigningContext};
 
+pub use agreement::Agreement;
 pub use census::RosterError;
 pub use roster::{Governor, Participant, Reader, Roster, Validator, Witness};
 
@@ -208,9 +210,9 @@ impl Genesis {
 }
 
 impl Configuration {
-    /// The digest that every signature is bound to.
+    /// The digest that every signature is bound to, where PBFT agrees.
     pub fn digest(&self) -> Digest {
-        Digest::of(HashDomain::Configuration, &self.to_canonical())
+        self.digest_as(Agreement::Byzantine)
     }
 
     /// The digest of the committee alone, which a joining node names in its hello.

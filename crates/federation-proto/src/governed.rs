@@ -263,7 +263,7 @@ impl RosterChanged {
             return Err(SuccessionError::Number { expected, got });
         }
         endorsed("outgoing governors", &self.outgoing, current, context)?;
-        let next = change.configuration.clone().validate()?;
+        let next = change.configuration.clone().validate_as(current.agreement())?;
         let incoming = Endorsed::from_parts(change.clone(), self.incoming.clone());
         endorsed("incoming governors", &incoming, &next, context)?;
         Ok(next)
@@ -285,7 +285,7 @@ impl Endorsed<PolicyChange> {
             policy_hash: Digest::of(HashDomain::Policy, change.policy.as_slice()),
             ..current.configuration().clone()
         };
-        Ok(configuration.validate()?)
+        Ok(configuration.validate_as(current.agreement())?)
     }
 }
 

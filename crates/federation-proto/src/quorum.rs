@@ -3,6 +3,8 @@
 //! With n replicas of which f = ⌊(n−1)/3⌋ may lie, q = ⌈(n+f+1)/2⌉ makes two quorums meet in at least f+1
 //! replicas, hence in an honest one, and n−f ≥ q keeps progress possible without the liars
 //! [Castro & Liskov, OSDI '99 §4; for n ≠ 3f+1: Bracha & Toueg 1985].
+//!
+//! Fewer than 4 replicas tolerate no liar: f = 0, and q = ⌊n/2⌋+1 is the majority by which crashes are tolerated.
 
 /// Largest number of faulty replicas that `n` replicas tolerate: ⌊(n−1)/3⌋.
 pub const fn max_faulty(n: usize) -> usize {
@@ -24,6 +26,13 @@ mod tests {
         let sizes: Vec<_> = [1, 2, 3, 4, 5, 6, 7, 10, 31, 100].map(quorum).into();
         assert_eq!(sizes, [1, 2, 2, 3, 4, 4, 5, 7, 21, 67]);
         assert!(quorum(0) > 0);
+    }
+
+    #[test]
+    fn without_liars_a_majority_decides() {
+        for n in 1..4 {
+            assert_eq!((max_faulty(n), quorum(n)), (0, n / 2 + 1));
+        }
     }
 
     proptest! {

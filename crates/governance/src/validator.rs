@@ -376,6 +376,8 @@ impl Validator {
                 }
                 Effect::EnteredView(view) => effects.push(ValidatorEffect::EnteredView(view)),
                 Effect::Transfer(certificate) => wanted = Some(*certificate),
+                // No checkpoint of our application names a next configuration.
+                Effect::HandedOver { .. } => {}
                 Effect::Committed { sequence, certificate, .. } => {
                     self.publish(sequence, certificate, effects);
                 }

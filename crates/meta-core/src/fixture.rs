@@ -261,6 +261,7 @@ impl TestLedger {
             log_size: self.ledger.history().size(),
             log_root: self.ledger.history().root(),
             state_root: Digest::ZERO,
+            next: None,
         };
         let origin = federation.committee.origin().as_str();
         let text = self.ledger.checkpoint_at(origin, statement.log_size).unwrap().to_text();

@@ -28,6 +28,8 @@ pub(super) struct Checkpoints {
     stable: Option<CheckpointCertificate>,
     /// The highest certificate that came whole, if it is above the stable one.
     certified: Option<CheckpointCertificate>,
+    /// What our application reached before a crash, and our CHECKPOINT is lost.
+    pub(super) lost: Option<(CheckpointStatement, Signature)>,
 }
 
 impl Checkpoints {
@@ -91,6 +93,11 @@ impl Checkpoints {
         Some(CheckpointCertificate { statement, votes })
     }
 
+    /// Nothing lies beyond the border.
+    pub(super) fn end_at(&mut self, border: SequenceNumber) {
+        self.votes.split_off(&border.next());
+    }
+
     /// Forgets what is below a stable checkpoint. Its own votes stay: others may still need ours.
     pub(super) fn collect_garbage(&mut self, stable: CheckpointCertificate) {
         let sequence = stable.statement.sequence;
@@ -148,21 +155,31 @@ impl Replica {
         note_signature: Signature,
         effects: &mut Effects<R>,
     ) -> Result<(), Fault> {
-        let executed = self.log.executed;
-        if statement.sequence != executed {
-            return Err(Fault::CheckpointSequence { executed, found: statement.sequence });
-        }
+        let CheckpointStatement { sequence, next, .. } = statement;
         let text = statement.note_text(&self.committee)?;
         let own = self.committee.member(self.id);
         if !own.is_some_and(|own| own.signed_note(&text, &note_signature)) {
-            return Err(Fault::NoteSignature { sequence: executed });
+            return Err(Fault::NoteSignature { sequence });
         }
-        self.checkpoints.own.insert(executed, statement);
+        self.checkpoints.own.insert(sequence, statement);
         let body = Checkpoint { statement, replica: self.id, note_signature };
         let checkpoint = Verified::signed_by_us(body, &self.key, self.committee.context());
         let record = SafetyRecord::Checkpoint(checkpoint.as_signed().clone());
         self.outbox.persist(record, Pending::Checkpoint(checkpoint), effects);
+        if next.is_some() {
+            self.reach_border(sequence);
+        }
         Ok(())
+    }
+
+    /// Votes once more for what was reached before a crash, if the vote did not survive it: at a border no later
+    /// checkpoint would do instead.
+    pub(super) fn repeat_checkpoint<R>(&mut self, effects: &mut Effects<R>) -> Result<(), Fault> {
+        let low = self.log.low;
+        match self.checkpoints.lost.take().filter(|(statement, _)| statement.sequence > low) {
+            Some((statement, note)) => self.make_checkpoint(statement, note, effects),
+            None => Ok(()),
+        }
     }
 
     /// Moves the watermarks to the first certified checkpoint that we have executed; whether there was one.
@@ -193,11 +210,28 @@ impl Replica {
             let certificate = Box::new(certificate);
             return Err(Fault::Diverged { own, certificate });
         }
-        self.log.collect_garbage(stable);
+        self.make_stable(certificate, app, effects);
+        Ok(true)
+    }
+
+    /// A certified checkpoint that we have executed: what lies below it is settled, and at a border everything is.
+    pub(super) fn make_stable<A: Application>(
+        &mut self,
+        certificate: CheckpointCertificate,
+        app: &A,
+        effects: &mut Effects<A::Refusal>,
+    ) {
+        let CheckpointStatement { sequence, next, .. } = certificate.statement;
+        match next {
+            None => self.log.collect_garbage(sequence),
+            Some(_) => self.retire(sequence),
+        }
         self.checkpoints.collect_garbage(certificate.clone());
         // What became inadmissible while it waited would otherwise fill the pool for ever.
         self.pool.retain(|_, request| app.check_request(request).is_ok());
         effects.push(Effect::StableCheckpoint(certificate));
-        Ok(true)
+        if let Some(next) = next {
+            effects.push(Effect::HandedOver { border: sequence, next });
+        }
     }
 }

@@ -3,7 +3,6 @@
 use super::Replica;
 use super::log::{Accepted, Slot, Stage};
 use super::outbox::Pending;
-use federation_proto::SequenceNumber;
 
 impl Replica {
     /// Stops a debug build at the first broken invariant. Release builds check nothing.
@@ -22,15 +21,17 @@ impl Replica {
         let log = &self.log;
         // Invariant: h <= executed <= H, and the stable checkpoint is h.
         let stable = self.checkpoints.stable();
-        let stable = stable.map_or(SequenceNumber::ZERO, |c| c.statement.sequence);
+        let stable = stable.map_or(self.committee.base(), |c| c.statement.sequence);
         log.low <= log.executed && log.executed <= log.high() && stable == log.low
     }
 
     fn slots_are_sound(&self) -> bool {
         let (log, primary) = (&self.log, self.committee.primary(self.view));
         log.slots.iter().all(|(sequence, slot)| {
-            // Invariant: only sequence numbers in (h, H + L] are held.
-            let held = *sequence > log.low && *sequence <= log.limit();
+            // Invariant: only sequence numbers in (h, H + L] are held, none beyond a border; below a stable border only
+            // what is decided.
+            let served = self.retired_at().is_some() && slot.decided.is_some();
+            let held = (*sequence > log.low || served) && *sequence <= log.limit();
             // Invariant: the primary has no PREPARE, its PRE-PREPARE is its vote.
             let primary_once = slot.prepares.of(primary).is_none();
             // Invariant: a proof of order is of its own slot, and what is assigned again is what it proves.

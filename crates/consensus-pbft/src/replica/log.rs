@@ -237,18 +237,22 @@ pub(super) struct Log {
     pub(super) restored: SequenceNumber,
     /// What we voted for before the last restart, at the latest. What was executed may have been lost since.
     pub(super) voted: SequenceNumber,
+    /// The last sequence number of this configuration, once it is known.
+    pub(super) border: Option<SequenceNumber>,
     window: u64,
     depth: u64,
 }
 
 impl Log {
-    pub(super) fn new(window: u64, depth: u64) -> Self {
+    /// The log of a configuration that begins after `base`.
+    pub(super) fn new(base: SequenceNumber, window: u64, depth: u64) -> Self {
         Self {
             slots: BTreeMap::new(),
-            low: SequenceNumber::ZERO,
-            executed: SequenceNumber::ZERO,
-            restored: SequenceNumber::ZERO,
-            voted: SequenceNumber::ZERO,
+            low: base,
+            executed: base,
+            restored: base,
+            voted: base,
+            border: None,
             window,
             depth,
         }
@@ -259,15 +263,20 @@ impl Log {
         self.window
     }
 
-    /// H = h + L: nothing beyond it is voted for [OSDI '99 §4.2].
+    /// H = h + L, or the border: nothing beyond it is voted for [OSDI '99 §4.2].
     pub(super) fn high(&self) -> SequenceNumber {
-        SequenceNumber::new(self.low.get().saturating_add(self.window))
+        self.within(self.low.get().saturating_add(self.window))
     }
 
     /// One window beyond H: the last sequence number of which messages are held. A primary whose checkpoint
     /// became stable first is that far ahead of us at most, and what it says must not be lost.
     pub(super) fn limit(&self) -> SequenceNumber {
-        SequenceNumber::new(self.high().get().saturating_add(self.window))
+        self.within(self.high().get().saturating_add(self.window))
+    }
+
+    fn within(&self, sequence: u64) -> SequenceNumber {
+        let sequence = SequenceNumber::new(sequence);
+        self.border.map_or(sequence, |border| sequence.min(border))
     }
 
     /// The next sequence number to execute, the first in flight.
@@ -319,6 +328,25 @@ impl Log {
         let early = self.next().next();
         let held = self.slots.range(early..).flat_map(|(_, slot)| slot.batches.values());
         held.map(|held| held.bytes).fold(0, usize::saturating_add)
+    }
+
+    /// Nothing lies beyond the border.
+    pub(super) fn end_at(&mut self, border: SequenceNumber) {
+        self.border = Some(border);
+        self.slots.split_off(&border.next());
+    }
+
+    /// The border is stable: of what lies below, the decided batches stay for whoever lacks them.
+    pub(super) fn keep_decided(&mut self, border: SequenceNumber) {
+        self.low = border;
+        self.slots.retain(|_, slot| {
+            let Some(decided) = slot.decided.take() else {
+                return false;
+            };
+            let batches = slot.batches.remove_entry(&decided.digest).into_iter().collect();
+            *slot = Slot { decided: Some(decided), batches, ..Slot::default() };
+            true
+        });
     }
 
     /// Forgets everything up to a stable checkpoint [OSDI '99 §4.3].

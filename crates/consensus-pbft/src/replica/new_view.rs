@@ -35,7 +35,7 @@ impl<'a> Plan<'a> {
     ) -> Self {
         let stables = changes.clone().filter_map(|change| change.stable.as_ref());
         let stable = stables.max_by_key(|certificate| certificate.statement.sequence);
-        let low = stable.map_or(SequenceNumber::ZERO, |stable| stable.statement.sequence);
+        let low = stable.map_or(committee.base(), |stable| stable.statement.sequence);
         let mut latest: BTreeMap<SequenceNumber, &PrePrepare> = BTreeMap::new();
         for prepared in changes.flat_map(|change| &change.prepared) {
             let claimed = prepared.claimed();

@@ -259,7 +259,7 @@ impl Replica {
 
     /// Whether a vote of ours is of the view we take part in: one that became durable later is not sent any more.
     pub(super) fn is_present(&self, view: View) -> bool {
-        self.active && view == self.view
+        self.active && view == self.view && self.retired_at().is_none()
     }
 
     /// Whether a sequence number that has no assignment is ours to assign now.
@@ -409,10 +409,14 @@ impl Replica {
             self.timer.reset(self.settings.get());
         }
         effects.push(Effect::Committed { sequence, certificate });
-        match execution.checkpoint {
-            Some((statement, note)) => self.make_checkpoint(statement, note, effects),
-            None => Ok(()),
+        let Some((statement, note)) = execution.checkpoint else {
+            return Ok(());
+        };
+        if statement.sequence != sequence {
+            let (executed, found) = (sequence, statement.sequence);
+            return Err(Fault::CheckpointSequence { executed, found });
         }
+        self.make_checkpoint(statement, note, effects)
     }
 
     /// The proof that the order is decided, if we have it and the batch: one that others sent, or the COMMITs of a

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use federation_proto::keys::{Consensus, SecretKey};
-use federation_proto::{Batch, Digest, LogicalTime, SequenceNumber, Signed, View};
+use federation_proto::{Batch, Digest, LogicalTime, SequenceNumber, Signature, Signed, View};
 use thiserror::Error;
 
 use super::attention::Costly;
@@ -17,7 +17,7 @@ use super::normal_case::measure;
 use super::{Replica, ReplicaError};
 use crate::certificate::{CertificateError, CheckpointCertificate, PreparedCertificate, Vote};
 use crate::committee::{Committee, ReplicaId};
-use crate::message::{Commit, Decided, PrePrepare, Prepare, Proposal};
+use crate::message::{CheckpointStatement, Commit, Decided, PrePrepare, Prepare, Proposal};
 use crate::rejection::{OversizedBatch, Rejection};
 use crate::safety::SafetyRecord;
 use crate::settings::ValidSettings;
@@ -27,11 +27,15 @@ use crate::settings::ValidSettings;
 pub struct Restart {
     /// The last stable checkpoint; none before the first.
     pub stable: Option<CheckpointCertificate>,
-    /// The last sequence number whose batch the application has executed, durably.
+    /// The last sequence number whose batch the application has executed, durably. Beyond a border it was for later
+    /// configurations.
     pub executed: SequenceNumber,
     /// Decided batches above the stable checkpoint, as far as the ledger has them: for others that lack them.
     pub decided: Vec<Decided>,
-    /// The records of the safety log, in the order in which they were written.
+    /// What the application reached at its last checkpoint, as [`Execution`](crate::Execution) gave it, if that is
+    /// above the stable one: our CHECKPOINT may be lost, and at a border no later one would do instead.
+    pub reached: Option<(CheckpointStatement, Signature)>,
+    /// The records of this configuration's safety log, in the order in which they were written.
     pub records: Vec<SafetyRecord>,
 }
 
@@ -51,6 +55,14 @@ pub enum RestartError {
         executed: SequenceNumber,
         /// The stable checkpoint.
         stable: SequenceNumber,
+    },
+    /// The application's last checkpoint is above what it executed.
+    #[error("executed {executed}, the application's last checkpoint is {reached}")]
+    Reached {
+        /// What was executed.
+        executed: SequenceNumber,
+        /// The checkpoint.
+        reached: SequenceNumber,
     },
     /// A record is not of this replica, or of another federation or configuration.
     #[error("record {number} ({kind}): {cause}")]
@@ -149,6 +161,7 @@ impl Replica {
             }
         }
         replica.restore_view(&said);
+        replica.restore_checkpoint(restart.reached)?;
         replica.restore_votes(said)?;
         replica.compared = false;
         Ok(replica)
@@ -179,6 +192,39 @@ impl Replica {
                 slot.decided = Some(certificate);
             }
         }
+        Ok(())
+    }
+
+    /// Takes up what the application reached, and the border if it is one: nothing is voted for beyond it.
+    fn restore_checkpoint(
+        &mut self,
+        reached: Option<(CheckpointStatement, Signature)>,
+    ) -> Result<(), RestartError> {
+        let retired = self.retired_at();
+        let said = |sequence: &SequenceNumber| self.checkpoints.own.contains_key(sequence);
+        let lost = reached.filter(|(statement, _)| {
+            let open = retired.is_none() && statement.sequence > self.log.low;
+            open && !said(&statement.sequence)
+        });
+        if let Some((statement, _)) = &lost
+            && statement.sequence > self.log.executed
+        {
+            let (executed, reached) = (self.log.executed, statement.sequence);
+            return Err(RestartError::Reached { executed, reached });
+        }
+        let own = self.checkpoints.own.values().chain(lost.iter().map(|(statement, _)| statement));
+        let border = own.filter(|own| own.next.is_some()).map(|own| own.sequence).min();
+        if let Some(border) = border {
+            self.reach_border(border);
+        }
+        if let Some(border) = retired {
+            self.retire(border);
+        }
+        // What the application did beyond it was for later configurations.
+        let high = self.log.border.unwrap_or(self.log.executed);
+        self.log.executed = self.log.executed.min(high);
+        self.log.restored = self.log.executed;
+        self.checkpoints.lost = lost;
         Ok(())
     }
 

@@ -168,6 +168,9 @@ impl Replica {
         if sequence <= low {
             return Err(Rejection::BelowWatermark { sequence, low });
         }
+        if let Some(limit) = self.log.border.filter(|border| sequence > *border) {
+            return Err(Rejection::AboveWatermark { sequence, limit });
+        }
         let target = self.transfer.as_ref().map(|target| target.statement.sequence);
         if let Some(target) = target.filter(|target| sequence <= *target) {
             return Err(Rejection::Transferring { sequence, target });
@@ -194,10 +197,7 @@ impl Replica {
             return Ok(());
         }
         self.log.executed = sequence;
-        self.log.collect_garbage(sequence);
-        self.checkpoints.collect_garbage(certificate.clone());
-        self.pool.retain(|_, request| app.check_request(request).is_ok());
-        effects.push(Effect::StableCheckpoint(certificate));
+        self.make_stable(certificate, app, effects);
         Ok(())
     }
 }

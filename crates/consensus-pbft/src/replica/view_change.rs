@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use federation_proto::{LogicalTime, SequenceNumber, Signed, Verified, View};
+use federation_proto::{LogicalTime, Signed, Verified, View};
 
 use super::Replica;
 use super::attention::Costly;
@@ -120,7 +120,7 @@ pub(super) fn check_view_change(
     window: u64,
 ) -> Result<(), ViewChangeFault> {
     let low = match &change.stable {
-        None => SequenceNumber::ZERO,
+        None => committee.base(),
         Some(certificate) => {
             certificate.verify(committee).map_err(ViewChangeFault::Stable)?;
             certificate.statement.sequence

@@ -203,6 +203,7 @@ fn trap_10_votes_of_another_configuration_or_federation_are_refused() {
             log_size: 0,
             log_root: LogHash::EMPTY_ROOT,
             state_root: Digest::ZERO,
+            next: None,
         };
         let note_signature = crate::federation::log_key(2).sign_raw(b"test.log\n");
         let checkpoint = Checkpoint { statement, replica: id(2), note_signature };

@@ -1,6 +1,7 @@
 //! The replica from outside: inputs in, effects out, with oracles that never ask the replica.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod authority;
 mod byzantine;
 mod certificates;
 mod checkpoints;
@@ -13,9 +14,12 @@ mod null_requests;
 mod ordering;
 mod persistence;
 mod pipelining;
+mod reconfiguration;
+mod reconfiguration_storm;
 mod replies;
 mod storm;
 mod strict_signatures;
+mod terms;
 mod toy;
 mod two_decisions;
 mod view_change;

@@ -23,10 +23,10 @@ const REQUESTS: u64 = 12;
 const TICK: u64 = 250;
 
 /// SplitMix64.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -34,7 +34,7 @@ impl Dice {
         (z ^ (z >> 31)) % bound.max(1)
     }
 
-    fn chance(&mut self, percent: u64) -> bool {
+    pub(crate) fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 }
@@ -286,6 +286,7 @@ impl Storm {
             stable: node.stable.clone(),
             executed: SequenceNumber::new(node.app.history.len() as u64),
             decided,
+            reached: node.app.reached,
             records: node.disk.clone(),
         };
         let restored = Replica::restore(
@@ -348,6 +349,7 @@ impl Storm {
                     self.seed
                 );
             }
+            Effect::HandedOver { .. } => panic!("one configuration here"),
             Effect::Halted(fault) => panic!("seed {}: replica {index} halts: {fault}", self.seed),
             Effect::EnteredView(_)
             | Effect::Refused(_)

@@ -142,6 +142,7 @@ fn trap_1_torsion_tainted_note_signatures_are_refused_by_replica_and_certificate
         log_size: 0,
         log_root: LogHash::EMPTY_ROOT,
         state_root: Digest::ZERO,
+        next: None,
     };
     let text = statement.note_text(&committee).expect("a good statement");
     let vote = |replica: usize, key: &SecretKey<Consensus>, note_signature| {

@@ -1,6 +1,6 @@
 //! A toy application: a set of numbers, each executed once, with a checkpoint every `interval` batches.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use consensus_pbft::{
     Application, CheckpointStatement, CommitCertificate, Committee, Execution, ExecutionFailed,
@@ -34,7 +34,7 @@ pub(crate) type Executed = (SequenceNumber, Batch, CommitCertificate);
 
 /// The application of one validator.
 pub(crate) struct Toy {
-    committee: Committee,
+    pub(crate) committee: Committee,
     log_key: SecretKey<LogCheckpoint>,
     pub(crate) interval: u64,
     /// Most requests in one batch.
@@ -59,6 +59,11 @@ pub(crate) struct Toy {
     pub(crate) skipped: Vec<u64>,
     /// Numbers in the order of their execution.
     order: Vec<u64>,
+    /// Numbers that order a configuration, with its digest: it takes over at the next checkpoint.
+    pub(crate) orders: BTreeMap<u64, Digest>,
+    ordered: Option<Digest>,
+    /// The last checkpoint it reached.
+    pub(crate) reached: Option<(CheckpointStatement, Signature)>,
     numbers: BTreeSet<u64>,
     tree: HistoryTree,
     /// Mixed into the state root: a validator whose build differs.
@@ -82,10 +87,19 @@ impl Toy {
             history: Vec::new(),
             skipped: Vec::new(),
             order: Vec::new(),
+            orders: BTreeMap::new(),
+            ordered: None,
+            reached: None,
             numbers: BTreeSet::new(),
             tree: HistoryTree::new(),
             corruption: 0,
         }
+    }
+
+    /// Whether nothing is proposed and accepted behind what is not executed. Where configurations are ordered, what
+    /// is ahead may be a border.
+    fn waits_behind<B>(&self, ahead: &[B]) -> bool {
+        !ahead.is_empty() && (self.needs_state || !self.orders.is_empty())
     }
 
     /// The executed numbers, in order.
@@ -103,6 +117,7 @@ impl Toy {
             log_size: self.tree.size(),
             log_root: root,
             state_root: Digest::of_blob(&state),
+            next: self.ordered,
         }
     }
 }
@@ -138,7 +153,7 @@ impl Application for Toy {
         pool: &[Signed<Request>],
         ahead: &[&Batch],
     ) -> Option<Batch> {
-        if self.needs_state && !ahead.is_empty() {
+        if self.waits_behind(ahead) {
             return None;
         }
         if self.proposes_null {
@@ -167,7 +182,7 @@ impl Application for Toy {
     ) -> Verdict<Refusal> {
         let ahead: Vec<_> = ahead.iter().map(|batch| numbers(batch)).collect();
         self.judged.push((sequence.get(), ahead.clone()));
-        if self.needs_state && !ahead.is_empty() {
+        if self.waits_behind(&ahead) {
             return Verdict::Wait;
         }
         if arrived.millis_since(batch.batch_time) > self.max_age {
@@ -200,6 +215,9 @@ impl Application for Toy {
         if self.failing == Some(sequence.get()) {
             return Err(ExecutionFailed);
         }
+        let ordered =
+            numbers(batch).iter().rev().find_map(|number| self.orders.get(number).copied());
+        self.ordered = ordered.or(self.ordered);
         for number in numbers(batch) {
             let executed = self.numbers.insert(number);
             if executed { &mut self.order } else { &mut self.skipped }.push(number);
@@ -209,8 +227,10 @@ impl Application for Toy {
         let checkpoint = sequence.get().is_multiple_of(self.interval).then(|| {
             let statement = self.statement(sequence);
             let text = statement.note_text(&self.committee).expect("a good origin");
+            self.ordered = None;
             (statement, self.note(&text))
         });
+        self.reached = checkpoint.or(self.reached);
         Ok(Execution { checkpoint })
     }
 }

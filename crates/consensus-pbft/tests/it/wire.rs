@@ -47,6 +47,7 @@ fn messages_have_exactly_this_layout() {
         log_size: 299,
         log_root: LogHash::from_bytes([0xBB; 32]),
         state_root: Digest::from_bytes([0xCC; 32]),
+        next: None,
     };
     let checkpoint = signed(Checkpoint {
         statement,

@@ -119,6 +119,7 @@ impl World {
             stable: node.stable.last().cloned(),
             executed: SequenceNumber::new(node.app.history.len() as u64),
             decided: decided.collect(),
+            reached: node.app.reached,
             records: node.disk.clone(),
         };
         let key = consensus_key(index);
@@ -226,6 +227,7 @@ impl World {
                 Effect::RequestRefused { reason, .. } | Effect::BatchRefused { reason, .. } => {
                     node.refusals.push(reason);
                 }
+                Effect::HandedOver { .. } => panic!("one configuration here"),
                 Effect::Halted(fault) => node.fault = Some(fault),
             }
         }

@@ -96,10 +96,11 @@ pub enum RosterError {
     #[error("name {0} is that of a group")]
     GroupName(Name),
     /// Too few validators for Byzantine agreement.
-    #[error(
-        "{0} validators: PBFT needs at least 4 (proof of authority comes with the consensus work)"
-    )]
+    #[error("{0} validators: PBFT needs at least 4, fewer need proof of authority")]
     Validators(usize),
+    /// Proof of authority with nobody, or with so many that they need not trust each other.
+    #[error("{0} validators: proof of authority has 1 to 3")]
+    Authorities(usize),
     /// The mandate ends before it begins.
     #[error("mandate: first epoch {first} must be <= last epoch {last}")]
     Mandate {

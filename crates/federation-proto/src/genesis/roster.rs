@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::census::{Census, RosterError};
 use super::{
-    Configuration, GovernorRecord, Mandate, ParticipantRecord, ReaderRecord, Thresholds,
+    Agreement, Configuration, GovernorRecord, Mandate, ParticipantRecord, ReaderRecord, Thresholds,
     ValidatorRecord, WitnessRecord,
 };
 use crate::codec::Canonical;
@@ -76,6 +76,7 @@ pub struct Reader {
 #[derive(Clone, Debug)]
 pub struct Roster {
     configuration: Configuration,
+    agreement: Agreement,
     digest: Digest,
     validators: Vec<Validator>,
     participants: Vec<Participant>,
@@ -86,11 +87,15 @@ pub struct Roster {
 }
 
 impl Configuration {
-    /// Checks every key, name and threshold.
+    /// Checks every key, name and threshold, for a committee of PBFT.
     pub fn validate(self) -> Result<Roster, RosterError> {
-        if self.validators.len() < 4 {
-            return Err(RosterError::Validators(self.validators.len()));
-        }
+        self.validate_as(Agreement::Byzantine)
+    }
+
+    /// Checks every key, name and threshold. [`Agreement::Authority`] is for whoever was told so by governance, and
+    /// never to be guessed from the number of validators.
+    pub fn validate_as(self, agreement: Agreement) -> Result<Roster, RosterError> {
+        agreement.admit(self.validators.len())?;
         let Mandate { first_epoch: first, last_epoch: last } = self.mandate;
         if first > last {
             return Err(RosterError::Mandate { first, last });
@@ -121,7 +126,8 @@ impl Configuration {
         self.check_thresholds()?;
         let artifact = census.key("artifacts", &self.artifact_key)?;
         Ok(Roster {
-            digest: self.digest(),
+            agreement,
+            digest: self.digest_as(agreement),
             validators,
             participants,
             governors,
@@ -187,7 +193,12 @@ impl Roster {
         &self.configuration
     }
 
-    /// The configuration's digest.
+    /// What its committee tolerates.
+    pub fn agreement(&self) -> Agreement {
+        self.agreement
+    }
+
+    /// The configuration's digest, which binds how its committee agrees.
     pub fn digest(&self) -> Digest {
         self.digest
     }
@@ -244,7 +255,7 @@ impl Roster {
         self.participants.iter().find(|participant| participant.record.fingerprint == *fingerprint)
     }
 
-    /// The PBFT quorum of the committee.
+    /// The quorum of the committee. Below 4 validators, where none may lie, it is a majority.
     pub fn quorum(&self) -> usize {
         quorum::quorum(self.validators.len())
     }

@@ -3,7 +3,7 @@
 mod encryption;
 
 use federation_proto::codec::Canonical;
-use federation_proto::genesis::{Configuration, RosterError};
+use federation_proto::genesis::{Agreement, Configuration, RosterError};
 use federation_proto::keys::{EncryptionKey, KeyError, KeyKind, KeyRole, PublicKey};
 use federation_proto::quorum;
 
@@ -195,6 +195,29 @@ fn fewer_than_four_validators_are_no_committee() {
         configuration.validators.truncate(count);
         assert_eq!(refusal(configuration), RosterError::Validators(count));
     }
+}
+
+/// Each kind of agreement has its own sizes, and its own digest: whoever takes a committee for the other kind, or
+/// its configuration for that of the other kind, has nothing that verifies.
+#[test]
+fn authority_is_named_and_has_one_to_three() {
+    let base = fixture::configuration();
+    for count in 1..4 {
+        let mut configuration = base.clone();
+        configuration.validators.truncate(count);
+        let roster = configuration.clone().validate_as(Agreement::Authority).expect("authorities");
+        assert_eq!((roster.agreement(), roster.quorum()), (Agreement::Authority, count / 2 + 1));
+        assert_eq!(roster.digest(), configuration.digest_as(Agreement::Authority));
+        assert_ne!(roster.digest(), configuration.digest());
+    }
+    for count in [0, 4] {
+        let mut configuration = base.clone();
+        configuration.validators.truncate(count);
+        let refused = configuration.validate_as(Agreement::Authority).map(|roster| roster.digest());
+        assert_eq!(refused, Err(RosterError::Authorities(count)));
+    }
+    let pbft = base.clone().validate().expect("a good roster");
+    assert_eq!((pbft.agreement(), pbft.digest()), (Agreement::Byzantine, base.digest()));
 }
 
 #[test]

@@ -324,6 +324,7 @@ impl FederationApplication {
             log_size,
             log_root: self.executor.log_root(log_size)?,
             state_root: header.state_root_after,
+            next: None,
         };
         let text = statement.note_text(&self.committee).ok()?;
         let signature = self.log.sign_raw(text.as_bytes());

@@ -127,6 +127,7 @@ impl Ordered {
     fn statement(&self, sequence: SequenceNumber) -> CheckpointStatement {
         let digest = Digest::of_blob(&sequence.get().to_le_bytes());
         CheckpointStatement {
+            next: None,
             sequence,
             height: Height::new(sequence.get()),
             header_hash: LedgerBlockId::new(digest),

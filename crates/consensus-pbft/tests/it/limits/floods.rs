@@ -84,6 +84,7 @@ fn checkpoints_of_one_peer_fill_its_places_and_no_more() {
     tree.append(b"lie");
     flood(&mut world, |world, number| {
         let statement = CheckpointStatement {
+            next: None,
             sequence: SequenceNumber::new(number),
             height: Height::new(1),
             header_hash: LedgerBlockId::new(Digest::ZERO),

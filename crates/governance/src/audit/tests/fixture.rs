@@ -477,6 +477,7 @@ impl World {
                 log_size: header.height.get(),
                 log_root: root,
                 state_root: header.state_root_after,
+                next: None,
             };
             let certificate = checkpoint_certificate(&self.committee, statement);
             let ledger = self.executor.ledger_mut();

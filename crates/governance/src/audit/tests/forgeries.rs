@@ -95,6 +95,7 @@ fn two_signed_heads_at_one_size() {
         log_size: checkpoint.log_size,
         log_root: log_hash(&checkpoint.log_root),
         state_root: checkpoint.state_root,
+        next: None,
     };
     let certificate = checkpoint_certificate(&world.committee, statement);
     for (vote, signed) in checkpoint.votes.iter_mut().zip(&certificate.votes) {

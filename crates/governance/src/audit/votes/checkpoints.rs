@@ -38,6 +38,7 @@ pub(super) fn check_checkpoint(
         log_size: checkpoint.log_size,
         log_root: LogHash::from_bytes(*checkpoint.log_root.as_bytes()),
         state_root: checkpoint.state_root,
+        next: None,
     };
     let claims = checkpoint.votes.iter().enumerate().map(|(index, vote)| CheckpointClaim {
         place: place.below("votes").below(index),
