@@ -47,7 +47,7 @@ pub enum Effect<R> {
         /// What.
         message: ConsensusMessage,
     },
-    /// We entered a view.
+    /// We entered a view, with [`Replica::new_view`](crate::Replica::new_view).
     EnteredView(View),
     /// We are so far behind that the others have forgotten the votes. Bring the application to this certified state,
     /// from the blocks of the ledger or from a snapshot, and answer [`Input::Transferred`]. It is asked for again at

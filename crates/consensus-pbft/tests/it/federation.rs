@@ -1,12 +1,15 @@
 //! A synthetic federation of n validators and one client.
 
+use std::sync::Arc;
+
 use consensus_pbft::{Committee, Replica, ReplicaId, Settings};
 use federation_proto::entry::EpochOpened;
 use federation_proto::genesis::{
-    Configuration, FederationKind, Genesis, GovernorRecord, Mandate, Thresholds, ValidatorRecord,
+    Configuration, FederationKind, Genesis, GovernorRecord, Mandate, Roster, Thresholds,
+    ValidatorRecord,
 };
 use federation_proto::keys::{
-    Consensus, DecryptionKey, Identity, KeyRole, LogCheckpoint, SecretKey,
+    Consensus, DecryptionKey, Identity, KeyRole, LogCheckpoint, SecretKey, SignatureMemo,
 };
 use federation_proto::{
     Batch, BatchItem, Digest, FederatedEpoch, Generation, Lane, LaneSequence, LedgerEntry,
@@ -81,9 +84,20 @@ pub(crate) fn genesis(n: usize, instance: &str, number: u32) -> Genesis {
 }
 
 pub(crate) fn committee_of(genesis: Genesis) -> Committee {
+    committee_with(genesis, |roster| roster)
+}
+
+fn committee_with(genesis: Genesis, change: impl Fn(Roster) -> Roster) -> Committee {
     let (context, origin) = (genesis.signing_context(), genesis.log_origin.clone());
-    let roster = genesis.configuration.validate().expect("a good roster");
+    let roster = change(genesis.configuration.validate().expect("a good roster"));
     Committee::new(&roster, context, &origin).expect("a good committee")
+}
+
+/// A committee whose keys remember what they verified: for runs in which every node checks the same signatures.
+pub(crate) fn memoised_committee(n: usize) -> Committee {
+    committee_with(genesis(n, "here", 0), |roster| {
+        roster.memoised(&Arc::new(SignatureMemo::default()))
+    })
 }
 
 pub(crate) fn committee(n: usize) -> Committee {

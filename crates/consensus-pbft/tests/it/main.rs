@@ -2,19 +2,25 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod byzantine;
+mod byzzfuzz;
 mod certificates;
 mod checkpoints;
 mod deciding;
 mod executing;
 mod federation;
 mod flips;
+mod forensics;
 mod limits;
+mod liveness;
 mod null_requests;
 mod ordering;
 mod persistence;
+mod seeds;
+mod sim;
 mod storm;
 mod strict_signatures;
 mod toy;
+mod twins;
 mod view_change;
 mod waiting;
 mod wire;

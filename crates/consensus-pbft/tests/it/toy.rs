@@ -7,7 +7,7 @@ use consensus_pbft::{
     Verdict,
 };
 use federation_proto::codec::Canonical;
-use federation_proto::keys::{Identity, LogCheckpoint, SecretKey, Signature};
+use federation_proto::keys::{Identity, LogCheckpoint, SecretKey, Signature, VerifyingKey};
 use federation_proto::{
     Batch, BatchItem, Digest, Height, LedgerBlockId, LogicalTime, Request, SequenceNumber, Signed,
 };
@@ -34,6 +34,7 @@ pub(crate) type Executed = (SequenceNumber, Batch, CommitCertificate);
 pub(crate) struct Toy {
     committee: Committee,
     log_key: SecretKey<LogCheckpoint>,
+    client: VerifyingKey<Identity>,
     pub(crate) interval: u64,
     /// Most requests in one batch.
     pub(crate) batch_size: usize,
@@ -60,6 +61,7 @@ impl Toy {
         Self {
             committee: committee.clone(),
             log_key: log_key(index),
+            client: key::<Identity>("client").public().check().expect("a good key"),
             interval,
             batch_size: 2,
             missing: BTreeSet::new(),
@@ -78,6 +80,11 @@ impl Toy {
     pub(crate) fn executed_numbers(&self) -> Vec<u64> {
         let batches = self.history.iter().map(|(_, batch, _)| batch);
         batches.flat_map(numbers).collect()
+    }
+
+    /// Whether it has executed 1 to `last`.
+    pub(crate) fn has_all(&self, last: u64) -> bool {
+        (1..=last).all(|number| self.numbers.contains(&number))
     }
 
     fn statement(&self, sequence: SequenceNumber) -> CheckpointStatement {
@@ -106,12 +113,10 @@ impl Application for Toy {
     type Refusal = Refusal;
 
     fn check_request(&self, request: &Signed<Request>) -> Result<(), Refusal> {
-        let client = key::<Identity>("client").public().check();
-        let client = client.expect("a good key");
         let number = request.claimed().sequence.get();
         request
             .clone()
-            .verify(&client, self.committee.context())
+            .verify(&self.client, self.committee.context())
             .map_err(|_| Refusal::Signature)?;
         if self.numbers.contains(&number) {
             return Err(Refusal::Executed(number));
