@@ -1,6 +1,7 @@
 //! A synthetic federation of n validators and one client.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use consensus_pbft::{Committee, Replica, ReplicaId, Settings};
 use federation_proto::entry::EpochOpened;
@@ -10,6 +11,7 @@ use federation_proto::genesis::{
 };
 use federation_proto::keys::{
     Consensus, DecryptionKey, Identity, KeyRole, LogCheckpoint, SecretKey, SignatureMemo,
+    VerifyingKey,
 };
 use federation_proto::{
     Batch, BatchItem, Digest, FederatedEpoch, Generation, Lane, LaneSequence, LedgerEntry,
@@ -93,11 +95,25 @@ fn committee_with(genesis: Genesis, change: impl Fn(Roster) -> Roster) -> Commit
     Committee::new(&roster, context, &origin).expect("a good committee")
 }
 
-/// A committee whose keys remember what they verified: for runs in which every node checks the same signatures.
+/// What the keys of all simulated runs have verified.
+static MEMO: LazyLock<Arc<SignatureMemo>> = LazyLock::new(Arc::default);
+
+/// A committee whose keys remember what they verified: for many runs in which every node checks the same signatures.
 pub(crate) fn memoised_committee(n: usize) -> Committee {
-    committee_with(genesis(n, "here", 0), |roster| {
-        roster.memoised(&Arc::new(SignatureMemo::default()))
-    })
+    static KNOWN: Mutex<BTreeMap<usize, Committee>> = Mutex::new(BTreeMap::new());
+    let fresh = || committee_with(genesis(n, "here", 0), |roster| roster.memoised(&MEMO));
+    // A panic in here leaves the map as it was.
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.entry(n).or_insert_with(fresh).clone()
+}
+
+/// The client's key, for such runs.
+pub(crate) fn memoised_client() -> VerifyingKey<Identity> {
+    client().memoised(&MEMO)
+}
+
+pub(crate) fn client() -> VerifyingKey<Identity> {
+    key::<Identity>("client").public().check().expect("a good key")
 }
 
 pub(crate) fn committee(n: usize) -> Committee {

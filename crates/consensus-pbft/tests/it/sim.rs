@@ -11,7 +11,7 @@ use consensus_pbft::{
     CheckpointCertificate, Committee, ConsensusMessage, Decided, Effect, Equivocation, Fault,
     Input, NewView, PersistToken, Replica, Restart, SafetyRecord, Settings,
 };
-use federation_proto::{LogicalTime, SequenceNumber, Signed};
+use federation_proto::{Digest, LogicalTime, Request, SequenceNumber, Signed};
 
 use crate::federation::{consensus_key, id, memoised_committee, request};
 use crate::seeds::Dice;
@@ -148,7 +148,9 @@ pub(crate) struct Sim<N> {
     queue: BTreeMap<(u64, u64), Event>,
     counter: u64,
     now: u64,
-    decided: BTreeMap<u64, federation_proto::Digest>,
+    /// What the client asks for, from number 1.
+    requests: Vec<Signed<Request>>,
+    decided: BTreeMap<u64, Digest>,
 }
 
 /// Milliseconds between two looks at the clock.
@@ -158,6 +160,8 @@ impl<N: Network> Sim<N> {
     pub(crate) fn new(config: Config, mut dice: Dice, network: N) -> Self {
         let n = config.identities.iter().max().map_or(0, |last| last + 1);
         let committee = memoised_committee(n);
+        let request = |number| request(committee.context(), number);
+        let requests = (1..=config.requests).map(request).collect();
         let settings = config.settings.validate().expect("good settings");
         let instance = |identity: &usize| Instance {
             identity: *identity,
@@ -165,7 +169,7 @@ impl<N: Network> Sim<N> {
                 Replica::new(committee.clone(), id(*identity), consensus_key(*identity), settings)
                     .expect("a good replica"),
             ),
-            app: Toy::new(&committee, *identity, config.interval),
+            app: Toy::new(&committee, *identity, config.interval).memoised(),
             fault: None,
             evidence: Vec::new(),
             archive: Vec::new(),
@@ -180,10 +184,18 @@ impl<N: Network> Sim<N> {
             },
         };
         let instances = config.identities.iter().map(instance).collect();
-        let (queue, decided) = (BTreeMap::new(), BTreeMap::new());
-        let (counter, now) = (0, 0);
-        let mut sim =
-            Self { config, committee, network, instances, dice, queue, counter, now, decided };
+        let mut sim = Self {
+            config,
+            committee,
+            network,
+            instances,
+            dice,
+            queue: BTreeMap::new(),
+            counter: 0,
+            now: 0,
+            requests,
+            decided: BTreeMap::new(),
+        };
         for index in 0..sim.instances.len() {
             sim.at(index as u64 * 17, Event::Tick(index));
         }
@@ -250,7 +262,7 @@ impl<N: Network> Sim<N> {
                 }
             }
             Event::Request(number) => {
-                let request = request(self.committee.context(), number);
+                let request = self.requests[number as usize - 1].clone();
                 for index in 0..self.instances.len() {
                     if !self.raging() || self.dice.chance(self.config.heard) {
                         self.input(index, Input::Request(request.clone()));

@@ -109,7 +109,7 @@ impl Network for Storm {
 
 #[test]
 fn whatever_the_weather_one_order_and_in_the_end_everything() {
-    for_seeds(VARIABLE, "storm::whatever", 0..300, |seed| {
+    for_seeds(VARIABLE, "storm::whatever", 0..1_000, |seed| {
         let mut sim = Storm::of_seed(seed);
         sim.run();
         sim.check();

@@ -13,7 +13,7 @@ use federation_proto::{
 };
 use ledger::merkle::history::HistoryTree;
 
-use crate::federation::{key, log_key};
+use crate::federation::{client, log_key, memoised_client};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -61,7 +61,7 @@ impl Toy {
         Self {
             committee: committee.clone(),
             log_key: log_key(index),
-            client: key::<Identity>("client").public().check().expect("a good key"),
+            client: client(),
             interval,
             batch_size: 2,
             missing: BTreeSet::new(),
@@ -74,6 +74,11 @@ impl Toy {
             tree: HistoryTree::new(),
             corruption: 0,
         }
+    }
+
+    /// The same, remembering which requests it verified: for many runs with the same ones.
+    pub(crate) fn memoised(self) -> Self {
+        Self { client: memoised_client(), ..self }
     }
 
     /// The executed numbers, in order.

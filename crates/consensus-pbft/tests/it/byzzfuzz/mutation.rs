@@ -10,7 +10,7 @@ use consensus_pbft::{
 use federation_proto::keys::Consensus;
 use federation_proto::{Batch, Digest, SequenceNumber, Signed, SignedBody, SigningContext, View};
 
-use crate::federation::{consensus_key, genesis, id};
+use crate::federation::{consensus_key, id, memoised_committee};
 use crate::seeds::Dice;
 
 /// What a liar may put in a message, because somebody said it.
@@ -92,7 +92,7 @@ impl Mutator {
     pub(super) fn new(n: usize) -> Self {
         Self {
             n,
-            context: genesis(n, "here", 0).signing_context(),
+            context: *memoised_committee(n).context(),
             batches: BTreeMap::new(),
             changes: Vec::new(),
             prepared: Vec::new(),

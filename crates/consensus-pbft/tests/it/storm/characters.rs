@@ -4,7 +4,7 @@ use consensus_pbft::{ConsensusMessage, Proposal, ViewChange};
 use federation_proto::codec::Canonical as _;
 use federation_proto::{Signed, SigningContext, View};
 
-use crate::federation::{batch, consensus_key, genesis, id};
+use crate::federation::{batch, consensus_key, id, memoised_committee};
 use crate::seeds::Dice;
 use crate::sim::Way;
 
@@ -47,7 +47,7 @@ pub(super) struct Liar {
 impl Liar {
     /// In a committee of n.
     pub(super) fn new(character: Character, index: usize, n: usize) -> Self {
-        let context = genesis(n, "here", 0).signing_context();
+        let context = *memoised_committee(n).context();
         Self { character, index, context, said: Vec::new() }
     }
 
