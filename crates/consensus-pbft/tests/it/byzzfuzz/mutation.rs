@@ -173,7 +173,7 @@ impl Mutator {
             }
             ConsensusMessage::ViewChange(change) => {
                 let mut body = change.claimed().clone();
-                self.bend_view_change(dice, &mut body);
+                self.bend_view_change(dice, liar, &mut body);
                 ConsensusMessage::ViewChange(Box::new(self.sign(liar, body)))
             }
             ConsensusMessage::NewView(new_view) => {
@@ -241,8 +241,8 @@ impl Mutator {
         }
     }
 
-    fn bend_view_change(&self, dice: &mut Dice, change: &mut ViewChange) {
-        match dice.below(6) {
+    fn bend_view_change(&self, dice: &mut Dice, liar: usize, change: &mut ViewChange) {
+        match dice.below(7) {
             0 => change.view = near_view(dice, change.view),
             1 => bend_list(dice, &mut change.prepared),
             2 if !change.prepared.is_empty() => {
@@ -258,6 +258,14 @@ impl Mutator {
                 change.prepared.sort_by_key(|own| own.claimed().sequence);
             }
             4 => change.stable = self.stable.first().cloned().filter(|_| dice.chance(50)),
+            // Another batch, as if of the view just before, with the votes for the real one.
+            5 if !change.prepared.is_empty() => {
+                let at = dice.below(change.prepared.len() as u64) as usize;
+                let mut body = *change.prepared[at].claimed();
+                body.view = View::new(change.view.get().saturating_sub(1));
+                body.digest = self.other_batch(dice).0;
+                change.prepared[at].pre_prepare = self.sign(liar, body);
+            }
             // Everything forgotten.
             _ => change.prepared.clear(),
         }
@@ -275,7 +283,7 @@ impl Mutator {
         let Some(old) = changes.get_mut(at) else { return };
         if usize::from(old.claimed().replica.get()) == liar {
             let mut body = old.claimed().clone();
-            self.bend_view_change(dice, &mut body);
+            self.bend_view_change(dice, liar, &mut body);
             *old = self.sign(liar, body);
         } else if !self.changes.is_empty() {
             *old = dice.pick(&self.changes).clone();
