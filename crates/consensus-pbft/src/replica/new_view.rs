@@ -186,11 +186,13 @@ impl Replica {
         effects.push(Effect::EnteredView(view));
     }
 
-    /// What is decided must be what the NEW-VIEW proposes again: anything else means that more than f replicas lie.
+    /// What was decided before a view must be what its NEW-VIEW proposes again: anything else means that more than f
+    /// replicas lie. What is decided in the view or later proves less: one primary may have begun it in two ways.
     pub(super) fn check_decided(&self) -> Result<(), Fault> {
         let settled = self.log.executed.min(self.floor);
         for (sequence, slot) in self.log.slots.range(..=settled) {
             if let (Some(proposal), Some(decided)) = (&slot.proposal, &slot.decided)
+                && decided.view < proposal.pre_prepare.view
                 && proposal.pre_prepare.digest != decided.digest
             {
                 let (sequence, decided) = (*sequence, decided.digest);

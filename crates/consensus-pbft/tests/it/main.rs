@@ -21,6 +21,7 @@ mod storm;
 mod strict_signatures;
 mod toy;
 mod twins;
+mod two_ways;
 mod view_change;
 mod waiting;
 mod wire;

@@ -350,10 +350,7 @@ impl<N: Network> Sim<N> {
                 certificate.verify(&self.committee).expect("a proof");
                 let instance = &mut self.instances[index];
                 let stable = certificate.statement.sequence;
-                let view = instance.replica.as_ref().map(Replica::view);
-                let needed =
-                    |record: &SafetyRecord| view.is_none_or(|view| !record.may_cut(stable, view));
-                instance.disk.retain(needed);
+                SafetyRecord::cut(&mut instance.disk, stable);
                 instance.stable = Some(certificate);
             }
             Effect::Committed { sequence, certificate } => {
