@@ -115,6 +115,8 @@ pub(crate) struct Instance {
     disk: Vec<SafetyRecord>,
     writing: BTreeMap<PersistToken, SafetyRecord>,
     stable: Option<CheckpointCertificate>,
+    /// What it last asked to be brought to: an earlier target counts no more, and must not be installed.
+    target: Option<SequenceNumber>,
     /// What it ever signed, by kind, view and slot: an instance says one thing.
     said: BTreeMap<(&'static str, u64, u64), ConsensusMessage>,
     clock: Clock,
@@ -177,6 +179,7 @@ impl<N: Network> Sim<N> {
             disk: Vec::new(),
             writing: BTreeMap::new(),
             stable: None,
+            target: None,
             said: BTreeMap::new(),
             clock: Clock {
                 offset: dice.below(config.offset + 1),
@@ -256,7 +259,9 @@ impl<N: Network> Sim<N> {
                 let histories = honest.map(|other| &self.instances[other].app.history);
                 let longest = histories.max_by_key(|history| history.len()).cloned();
                 let longest = longest.unwrap_or_default();
-                if self.instances[index].life == life && longest.len() as u64 >= sequence.get() {
+                let instance = &self.instances[index];
+                let asked = instance.life == life && instance.target == Some(sequence);
+                if asked && longest.len() as u64 >= sequence.get() {
                     self.instances[index].app.install(&longest, sequence);
                     self.input(index, Input::Transferred(sequence));
                 }
@@ -358,7 +363,9 @@ impl<N: Network> Sim<N> {
             }
             Effect::Transfer(certificate) => {
                 let (when, life) = (self.now + 200, self.instances[index].life);
-                self.at(when, Event::Transferred(index, life, certificate.statement.sequence));
+                let target = certificate.statement.sequence;
+                self.instances[index].target = Some(target);
+                self.at(when, Event::Transferred(index, life, target));
             }
             Effect::Evidence(evidence) => {
                 self.check_evidence(&evidence);
