@@ -47,11 +47,12 @@ pub enum Effect<R> {
         /// What.
         message: ConsensusMessage,
     },
-    /// We entered a view.
+    /// We entered a view, with [`Replica::new_view`](crate::Replica::new_view).
     EnteredView(View),
     /// We are so far behind that the others have forgotten the votes. Bring the application to this certified state,
     /// from the blocks of the ledger or from a snapshot, and answer [`Input::Transferred`]. It is asked for again at
-    /// [`Input::Resend`] until then; batches may be executed meanwhile.
+    /// [`Input::Resend`] until then; batches may be executed meanwhile. A later one takes the place of an earlier one, whose
+    /// state must not be installed any more: the replica would not know of it and execute into it.
     Transfer(Box<CheckpointCertificate>),
     /// The batch has its place for ever and the application has executed it. A batch that the application fails
     /// to execute leads to [`Halted`](Self::Halted) instead.

@@ -7,8 +7,11 @@ use federation_proto::{SequenceNumber, Signed, SignedBody};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::certificate::PreparedCertificate;
 use crate::committee::{Committee, ReplicaId};
-use crate::message::{Checkpoint, Commit, PrePrepare, Prepare, SlotVote};
+use crate::message::{
+    Checkpoint, Commit, PrePrepare, Prepare, SlotVote, VIEW_CHANGE_BYTES, ViewChange,
+};
 
 /// One replica signed two things of which a correct replica signs at most one. It needs no context but the committee.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +43,28 @@ pub enum Equivocation {
         first: Box<Signed<Checkpoint>>,
         /// The other.
         second: Box<Signed<Checkpoint>>,
+    },
+    /// As primary it assigned one batch, and committed to another in that view and sequence number.
+    AssignedOther {
+        /// What it assigned.
+        assigned: Signed<PrePrepare>,
+        /// What it committed to.
+        committed: Signed<Commit>,
+    },
+    /// It accepted one batch, and committed to another in that view and sequence number.
+    AcceptedOther {
+        /// What it accepted.
+        accepted: Signed<Prepare>,
+        /// What it committed to.
+        committed: Signed<Commit>,
+    },
+    /// It committed, so it was prepared, and left that out of the VIEW-CHANGE for a later view [OSDI '99 §4.4]. Only a
+    /// stable checkpoint at least as high, or a certificate of the same or a later view, may stand in its place.
+    Forgotten {
+        /// What it committed to.
+        committed: Signed<Commit>,
+        /// Where it is missing.
+        change: Box<Signed<ViewChange>>,
     },
 }
 
@@ -75,7 +100,7 @@ pub enum EvidenceError {
 
 impl Canonical for Equivocation {
     const NAME: &'static str = "Equivocation";
-    const MAX_BYTES: usize = 1024;
+    const MAX_BYTES: usize = VIEW_CHANGE_BYTES + 1024;
 }
 
 impl Equivocation {
@@ -88,6 +113,21 @@ impl Equivocation {
             Self::PrePrepare { first, second } => slot_conflict(committee, first, second),
             Self::Prepare { first, second } => slot_conflict(committee, first, second),
             Self::Commit { first, second } => slot_conflict(committee, first, second),
+            Self::AssignedOther { assigned, committed } => {
+                slot_conflict(committee, assigned, committed)
+            }
+            Self::AcceptedOther { accepted, committed } => {
+                slot_conflict(committee, accepted, committed)
+            }
+            Self::Forgotten { committed, change } => {
+                let (commit, later) = (committed.claimed(), change.claimed());
+                both_by_one(
+                    committee,
+                    (committed, commit.replica),
+                    (change.as_ref(), later.replica),
+                    forgets(later, commit),
+                )
+            }
             Self::Checkpoint { first, second } => {
                 let (a, b) = (first.claimed(), second.claimed());
                 let (x, y) = (a.statement, b.statement);
@@ -110,6 +150,9 @@ impl Equivocation {
             Self::Prepare { first, .. } => first.claimed().replica,
             Self::Commit { first, .. } => first.claimed().replica,
             Self::Checkpoint { first, .. } => first.claimed().replica,
+            Self::AssignedOther { committed, .. }
+            | Self::AcceptedOther { committed, .. }
+            | Self::Forgotten { committed, .. } => committed.claimed().replica,
         }
     }
 
@@ -120,14 +163,17 @@ impl Equivocation {
             Self::Prepare { first, .. } => first.claimed().sequence,
             Self::Commit { first, .. } => first.claimed().sequence,
             Self::Checkpoint { first, .. } => first.claimed().statement.sequence,
+            Self::AssignedOther { committed, .. }
+            | Self::AcceptedOther { committed, .. }
+            | Self::Forgotten { committed, .. } => committed.claimed().sequence,
         }
     }
 }
 
-fn slot_conflict<V: SlotVote>(
+fn slot_conflict<V: SlotVote, W: SlotVote>(
     committee: &Committee,
     first: &Signed<V>,
-    second: &Signed<V>,
+    second: &Signed<W>,
 ) -> Result<ReplicaId, EvidenceError> {
     let (a, b) = (first.claimed(), second.claimed());
     let one_slot = (a.view(), a.sequence()) == (b.view(), b.sequence());
@@ -135,12 +181,30 @@ fn slot_conflict<V: SlotVote>(
     both_by_one(committee, (first, a.replica()), (second, b.replica()), conflict)
 }
 
-fn both_by_one<B: SignedBody<Role = Consensus> + Clone>(
+/// Whether a VIEW-CHANGE lacks what a COMMIT of the same replica says it had prepared.
+///
+/// What it had prepared again since, in the view of the COMMIT or a later one, may be another batch: a NEW-VIEW of a
+/// view between them may have settled that.
+fn forgets(change: &ViewChange, commit: &Commit) -> bool {
+    let stable = change.stable.as_ref().map(|stable| stable.statement.sequence);
+    let named = change
+        .prepared
+        .iter()
+        .map(PreparedCertificate::claimed)
+        .any(|prepared| prepared.sequence == commit.sequence && prepared.view >= commit.view);
+    change.view > commit.view && stable.is_none_or(|stable| stable < commit.sequence) && !named
+}
+
+fn both_by_one<A, B>(
     committee: &Committee,
-    (first, first_by): (&Signed<B>, ReplicaId),
+    (first, first_by): (&Signed<A>, ReplicaId),
     (second, second_by): (&Signed<B>, ReplicaId),
     conflict: bool,
-) -> Result<ReplicaId, EvidenceError> {
+) -> Result<ReplicaId, EvidenceError>
+where
+    A: SignedBody<Role = Consensus> + Clone,
+    B: SignedBody<Role = Consensus> + Clone,
+{
     if first_by != second_by {
         let (first, second) = (first_by, second_by);
         return Err(EvidenceError::DifferentReplicas { first, second });
@@ -152,9 +216,8 @@ fn both_by_one<B: SignedBody<Role = Consensus> + Clone>(
     if !conflict {
         return Err(EvidenceError::NoConflict { replica });
     }
-    for message in [first, second] {
-        let key = member.consensus_key();
-        message.clone().verify(key, committee.context())?;
-    }
+    let key = member.consensus_key();
+    first.clone().verify(key, committee.context())?;
+    second.clone().verify(key, committee.context())?;
     Ok(replica)
 }

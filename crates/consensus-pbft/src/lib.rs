@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod committee;
 pub mod effect;
 pub mod evidence;
+pub mod forensics;
 pub mod message;
 pub mod rejection;
 pub mod replica;
@@ -23,6 +24,7 @@ pub use certificate::{
 pub use committee::{Committee, CommitteeError, Handover, HandoverError, Member, ReplicaId};
 pub use effect::{Effect, Effects, Input};
 pub use evidence::{Equivocation, EvidenceError};
+pub use forensics::{AuditError, audit};
 pub use message::{
     Checkpoint, CheckpointStatement, Commit, ConsensusMessage, Decided, NewView, PrePrepare,
     Prepare, Proposal, Status, ViewChange, WantedBatch,

@@ -402,7 +402,7 @@ pub enum Fault {
         /// Sequence number of the batch.
         sequence: SequenceNumber,
     },
-    /// A view proposes another batch than was decided: more than f replicas lie.
+    /// A view proposes another batch than an earlier one decided: more than f replicas lie.
     #[error("at sequence {sequence} {decided} was decided and {proposed} is proposed again")]
     TwoDecisions {
         /// The sequence number.

@@ -50,6 +50,7 @@ use attention::Attention;
 use checkpoint::Checkpoints;
 pub use holdings::Holdings;
 use log::{Log, Stage};
+pub(crate) use new_view::{check_new_view, floor};
 use outbox::{Outbox, Pending};
 use pool::Pool;
 pub use restart::{Restart, RestartError};
@@ -213,6 +214,12 @@ impl Replica {
     /// The view it takes part in, or whose NEW-VIEW it waits for.
     pub fn view(&self) -> View {
         self.view
+    }
+
+    /// What began its view; none in view 0 and while it waits. Whoever wants [`forensics`](crate::forensics) to name
+    /// the guilty one day stores it at [`Effect::EnteredView`].
+    pub fn new_view(&self) -> Option<&Signed<NewView>> {
+        self.entered.as_deref()
     }
 
     /// Whether it takes part in its view, rather than waiting for the NEW-VIEW.

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::committee::MAX_REPLICAS;
 use crate::evidence::Equivocation;
-use crate::message::{Checkpoint, Commit, NewView, Prepare, Proposal, ViewChange};
+use crate::message::{
+    Checkpoint, CheckpointStatement, Commit, NewView, Prepare, Proposal, ViewChange,
+};
 
 /// Names one [`Effect::Persist`](crate::Effect::Persist). Tokens count up and start anew with a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,7 +68,7 @@ impl Canonical for SafetyRecord {
 
 impl SafetyRecord {
     /// The sequence number it speaks of: a record at or below a stable checkpoint may be cut. Evidence, and what is
-    /// said about a view, must stay: [`Self::may_cut`].
+    /// said about a view, must stay: [`Self::cut`].
     pub fn sequence(&self) -> Option<SequenceNumber> {
         Some(match self {
             Self::PrePrepare(proposal) | Self::Prepare { proposal, .. } => {
@@ -79,16 +81,33 @@ impl SafetyRecord {
         })
     }
 
-    /// Whether a restart can do without this record once the checkpoint at `stable` is stored and the replica is in
-    /// `view`. Once a border is stored its configuration needs no record but evidence.
-    pub fn may_cut(&self, stable: SequenceNumber, view: View) -> bool {
+    /// Removes from a safety log what a restart can do without once the certificate of `stable` is stored: at a border
+    /// everything but evidence, for its configuration is over.
+    ///
+    /// The last VIEW-CHANGE stays, whatever view the replica is in: the record of a later one may not be durable yet, or a
+    /// view may have begun without one, and a replica that forgot it would vote in a view that it had left.
+    pub fn cut(records: &mut Vec<Self>, stable: &CheckpointStatement) {
+        let (border, stable) = (stable.next.is_some(), stable.sequence);
+        let left_for = records.iter().filter_map(|record| match record {
+            Self::ViewChange(change) => Some(change.claimed().view),
+            _ => None,
+        });
+        let left_for = left_for.max().unwrap_or(View::ZERO);
+        records.retain(|record| match record {
+            Self::Evidence(_) => true,
+            record => !border && !record.may_cut(stable, left_for),
+        });
+    }
+
+    fn may_cut(&self, stable: SequenceNumber, left_for: View) -> bool {
         match self {
             Self::Evidence(_) => false,
-            Self::ViewChange(change) => change.claimed().view < view,
+            Self::ViewChange(change) => change.claimed().view < left_for,
             Self::NewView(new_view) => {
                 // Its assignments are part of what was prepared by them.
                 let last = new_view.claimed().pre_prepares.last().map(Signed::claimed);
-                new_view.claimed().view < view && last.is_none_or(|last| last.sequence <= stable)
+                new_view.claimed().view < left_for
+                    && last.is_none_or(|last| last.sequence <= stable)
             }
             _ => self.sequence().is_some_and(|sequence| sequence <= stable),
         }

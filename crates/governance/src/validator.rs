@@ -91,7 +91,7 @@ pub enum DurableRecord {
     /// Store a committed block.
     Block(Box<BlockFile>),
     /// Store a certificate with the block that it names. Safety records up to it may be cut
-    /// ([`SafetyRecord::may_cut`]).
+    /// ([`SafetyRecord::cut`]).
     Checkpoint(Box<CheckpointCertificate>),
 }
 

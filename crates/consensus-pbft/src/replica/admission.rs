@@ -6,7 +6,7 @@ use federation_proto::{SequenceNumber, Signed, SignedBody, Verified, View};
 use super::Replica;
 use super::attention::Costly;
 use super::outbox::Pending;
-use crate::committee::{Member, ReplicaId};
+use crate::committee::{Committee, Member, ReplicaId};
 use crate::effect::Effects;
 use crate::evidence::Equivocation;
 use crate::rejection::Rejection;
@@ -51,15 +51,11 @@ impl Replica {
         replica: ReplicaId,
         message: Signed<B>,
     ) -> Result<Verified<B>, Rejection> {
-        let key = self.member(replica)?.consensus_key();
-        message
-            .verify(key, self.committee.context())
-            .map_err(|cause| Rejection::BadSignature { replica, cause })
+        authenticate(&self.committee, replica, message)
     }
 
     pub(super) fn member(&self, replica: ReplicaId) -> Result<&Member, Rejection> {
-        let size = self.committee.size();
-        self.committee.member(replica).ok_or(Rejection::UnknownReplica { replica, size })
+        member(&self.committee, replica)
     }
 
     /// Makes a lie durable; it is reported when it is. Of a replica that lies all the time not every lie is kept.
@@ -73,4 +69,22 @@ impl Replica {
         let record = SafetyRecord::Evidence(evidence.clone());
         self.outbox.persist(record, Pending::Evidence(evidence), effects);
     }
+}
+
+/// As the method: for checks that need no replica.
+pub(super) fn authenticate<B: SignedBody<Role = Consensus>>(
+    committee: &Committee,
+    replica: ReplicaId,
+    message: Signed<B>,
+) -> Result<Verified<B>, Rejection> {
+    let key = member(committee, replica)?.consensus_key();
+    message
+        .verify(key, committee.context())
+        .map_err(|cause| Rejection::BadSignature { replica, cause })
+}
+
+/// The member of that id.
+pub(super) fn member(committee: &Committee, replica: ReplicaId) -> Result<&Member, Rejection> {
+    let size = committee.size();
+    committee.member(replica).ok_or(Rejection::UnknownReplica { replica, size })
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use federation_proto::{Batch, Digest, LogicalTime, SequenceNumber, Signed, Verified};
 
 use super::Replica;
+use super::admission::{authenticate, member};
 use super::attention::Costly;
 use super::log::{Accepted, Held, Stage};
 use super::outbox::Pending;
@@ -55,7 +56,7 @@ impl<'a> Plan<'a> {
 }
 
 /// The last sequence number that VIEW-CHANGEs settle: the highest prepared one, or the highest stable checkpoint.
-pub(super) fn floor<'a>(changes: impl Iterator<Item = &'a ViewChange>) -> SequenceNumber {
+pub(crate) fn floor<'a>(changes: impl Iterator<Item = &'a ViewChange>) -> SequenceNumber {
     let of = |change: &'a ViewChange| {
         let stable = change.stable.as_ref().map(|stable| stable.statement.sequence);
         let prepared = change.prepared.last().map(|prepared| prepared.claimed().sequence);
@@ -131,63 +132,15 @@ impl Replica {
         self.attention.admit(replica, Costly::NewView)?;
         let new_view = self.authenticate(replica, new_view)?;
         self.attention.spend(replica, Costly::NewView);
-        let pre_prepares = self
-            .check_new_view(&new_view)
+        // What was verified when it came need not be verified again.
+        let known = |change: &Signed<ViewChange>| {
+            let held = self.changes.0.get(&change.claimed().replica);
+            held.is_some_and(|held| held.as_signed() == change)
+        };
+        let pre_prepares = check_new_view(&new_view, &self.committee, self.log.window(), known)
             .map_err(|cause| Rejection::NewView { replica, cause: Box::new(cause) })?;
         self.enter(now, new_view, pre_prepares, effects);
         Ok(())
-    }
-
-    /// The verified assignments of a NEW-VIEW, if everything in it follows from everything else.
-    fn check_new_view(
-        &self,
-        new_view: &NewView,
-    ) -> Result<Vec<Verified<PrePrepare>>, NewViewFault> {
-        let committee = &self.committee;
-        let mut signers = BTreeSet::new();
-        let mut previous = None;
-        for signed in &new_view.view_changes {
-            let change = signed.claimed();
-            let replica = change.replica;
-            if previous.is_some_and(|previous| previous >= replica) {
-                return Err(NewViewFault::Unordered { replica });
-            }
-            previous = Some(replica);
-            if change.view != new_view.view {
-                let (found, expected) = (change.view, new_view.view);
-                return Err(NewViewFault::OtherView { replica, found, expected });
-            }
-            let bad = |cause| NewViewFault::Member { replica, cause };
-            let member = self.member(replica).map_err(|cause| bad(Box::new(cause)))?;
-            signers.insert(member.consensus_key().public());
-            // What was verified when it came need not be verified again.
-            let known = self.changes.0.get(&replica).is_some_and(|held| held.as_signed() == signed);
-            if !known {
-                let change =
-                    self.authenticate(replica, signed.clone()).map_err(|c| bad(Box::new(c)))?;
-                check_view_change(&change, committee, self.log.window())
-                    .map_err(|cause| bad(Box::new(Rejection::ViewChange { replica, cause })))?;
-            }
-        }
-        if signers.len() < committee.quorum() {
-            let (found, needed) = (signers.len(), committee.quorum());
-            return Err(NewViewFault::BelowQuorum { found, needed });
-        }
-        let plan = Plan::of(new_view.view_changes.iter().map(Signed::claimed), committee);
-        let (expected, found) = (plan.proposals.len(), new_view.pre_prepares.len());
-        if expected != found {
-            return Err(NewViewFault::Proposals { expected, found });
-        }
-        let planned = new_view.pre_prepares.iter().zip(plan.proposals);
-        let checked = planned.map(|(signed, (sequence, digest))| {
-            let (view, replica) = (new_view.view, new_view.replica);
-            if *signed.claimed() != (PrePrepare { view, sequence, digest, replica }) {
-                return Err(NewViewFault::Proposal { sequence });
-            }
-            self.authenticate(replica, signed.clone())
-                .map_err(|cause| NewViewFault::Member { replica, cause: Box::new(cause) })
-        });
-        checked.collect()
     }
 
     /// We take part in the view from here on.
@@ -251,13 +204,65 @@ impl Replica {
 }
 
 impl Accepted {
-    /// Whether what a NEW-VIEW proposes again is what was decided.
+    /// Whether what a NEW-VIEW proposes again is what was decided before its view. What is decided in the view or later
+    /// proves less: one primary may have begun it in two ways.
     pub(super) fn agrees_with(&self, decided: &CommitCertificate) -> Result<(), Fault> {
         let (sequence, proposed) = (decided.sequence, self.pre_prepare.digest);
-        let decided = decided.digest;
-        if proposed == decided {
+        let (view, decided) = (decided.view, decided.digest);
+        if proposed == decided || view >= self.pre_prepare.view {
             return Ok(());
         }
         Err(Fault::TwoDecisions { sequence, decided, proposed })
     }
+}
+
+/// The verified assignments of a NEW-VIEW, if everything in it follows from everything else. A VIEW-CHANGE that is
+/// `known` was verified before.
+pub(crate) fn check_new_view(
+    new_view: &NewView,
+    committee: &Committee,
+    window: u64,
+    known: impl Fn(&Signed<ViewChange>) -> bool,
+) -> Result<Vec<Verified<PrePrepare>>, NewViewFault> {
+    let mut signers = BTreeSet::new();
+    let mut previous = None;
+    for signed in &new_view.view_changes {
+        let change = signed.claimed();
+        let replica = change.replica;
+        if previous.is_some_and(|previous| previous >= replica) {
+            return Err(NewViewFault::Unordered { replica });
+        }
+        previous = Some(replica);
+        if change.view != new_view.view {
+            let (found, expected) = (change.view, new_view.view);
+            return Err(NewViewFault::OtherView { replica, found, expected });
+        }
+        let bad = |cause| NewViewFault::Member { replica, cause: Box::new(cause) };
+        let member = member(committee, replica).map_err(bad)?;
+        signers.insert(member.consensus_key().public());
+        if !known(signed) {
+            let change = authenticate(committee, replica, signed.clone()).map_err(bad)?;
+            check_view_change(&change, committee, window)
+                .map_err(|cause| bad(Rejection::ViewChange { replica, cause }))?;
+        }
+    }
+    if signers.len() < committee.quorum() {
+        let (found, needed) = (signers.len(), committee.quorum());
+        return Err(NewViewFault::BelowQuorum { found, needed });
+    }
+    let plan = Plan::of(new_view.view_changes.iter().map(Signed::claimed), committee);
+    let (expected, found) = (plan.proposals.len(), new_view.pre_prepares.len());
+    if expected != found {
+        return Err(NewViewFault::Proposals { expected, found });
+    }
+    let planned = new_view.pre_prepares.iter().zip(plan.proposals);
+    let checked = planned.map(|(signed, (sequence, digest))| {
+        let (view, replica) = (new_view.view, new_view.replica);
+        if *signed.claimed() != (PrePrepare { view, sequence, digest, replica }) {
+            return Err(NewViewFault::Proposal { sequence });
+        }
+        authenticate(committee, replica, signed.clone())
+            .map_err(|cause| NewViewFault::Member { replica, cause: Box::new(cause) })
+    });
+    checked.collect()
 }

@@ -1,12 +1,17 @@
 //! A synthetic federation of n validators and one client.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
 use consensus_pbft::{Committee, Replica, ReplicaId, Settings};
 use federation_proto::entry::EpochOpened;
 use federation_proto::genesis::{
-    Configuration, FederationKind, Genesis, GovernorRecord, Mandate, Thresholds, ValidatorRecord,
+    Configuration, FederationKind, Genesis, GovernorRecord, Mandate, Roster, Thresholds,
+    ValidatorRecord,
 };
 use federation_proto::keys::{
-    Consensus, DecryptionKey, Identity, KeyRole, LogCheckpoint, SecretKey,
+    Consensus, DecryptionKey, Identity, KeyRole, LogCheckpoint, SecretKey, SignatureMemo,
+    VerifyingKey,
 };
 use federation_proto::{
     Batch, BatchItem, Digest, FederatedEpoch, Generation, Lane, LaneSequence, LedgerEntry,
@@ -81,9 +86,34 @@ pub(crate) fn genesis(n: usize, instance: &str, number: u32) -> Genesis {
 }
 
 pub(crate) fn committee_of(genesis: Genesis) -> Committee {
+    committee_with(genesis, |roster| roster)
+}
+
+fn committee_with(genesis: Genesis, change: impl Fn(Roster) -> Roster) -> Committee {
     let (context, origin) = (genesis.signing_context(), genesis.log_origin.clone());
-    let roster = genesis.configuration.validate().expect("a good roster");
+    let roster = change(genesis.configuration.validate().expect("a good roster"));
     Committee::new(&roster, context, &origin).expect("a good committee")
+}
+
+/// What the keys of all simulated runs have verified.
+static MEMO: LazyLock<Arc<SignatureMemo>> = LazyLock::new(Arc::default);
+
+/// A committee whose keys remember what they verified: for many runs in which every node checks the same signatures.
+pub(crate) fn memoised_committee(n: usize) -> Committee {
+    static KNOWN: Mutex<BTreeMap<usize, Committee>> = Mutex::new(BTreeMap::new());
+    let fresh = || committee_with(genesis(n, "here", 0), |roster| roster.memoised(&MEMO));
+    // A panic in here leaves the map as it was.
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.entry(n).or_insert_with(fresh).clone()
+}
+
+/// The client's key, for such runs.
+pub(crate) fn memoised_client() -> VerifyingKey<Identity> {
+    client().memoised(&MEMO)
+}
+
+pub(crate) fn client() -> VerifyingKey<Identity> {
+    key::<Identity>("client").public().check().expect("a good key")
 }
 
 pub(crate) fn committee(n: usize) -> Committee {

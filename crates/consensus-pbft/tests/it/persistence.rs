@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use consensus_pbft::{ConsensusMessage, Effect, Input, Rejection, SafetyRecord};
-use federation_proto::LogicalTime;
 use federation_proto::codec::Canonical;
+use federation_proto::{LogicalTime, SequenceNumber};
 
 use crate::world::{Event, World};
 
@@ -175,4 +175,33 @@ fn a_proposal_leads_to_exactly_one_record_and_its_acknowledgement_to_exactly_one
     let sent = node.replica.handle(LogicalTime::ZERO, input, &mut node.app);
     let expected = ConsensusMessage::Prepare(prepare.clone());
     assert_eq!(sent.as_slice(), [Effect::Broadcast(expected)]);
+}
+
+/// The replica is on its way to view 2, not durably, when a checkpoint becomes stable and the log is cut; then it crashes.
+/// It said that it left view 0, so it must not be found in view 0 again.
+#[test]
+fn a_view_that_was_left_is_not_entered_again_after_the_log_was_cut() {
+    let mut world = World::new(4);
+    world.crash(0);
+    world.request(1);
+    world.time_out();
+    world.request(2);
+    world.run();
+    assert_eq!(world.nodes[3].replica.watermarks().0, SequenceNumber::new(2));
+    world.crash(1);
+    world.request(3);
+    world.run();
+    world.now += 1;
+    world.input(3, Input::Wake);
+    world.now += 1_000_000;
+    world.input(3, Input::Wake);
+    assert_eq!(world.views()[3], (2, false));
+    let stable = world.nodes[3].stable.last().expect("a stable checkpoint").statement;
+    assert_eq!(stable.sequence, SequenceNumber::new(2));
+    SafetyRecord::cut(&mut world.nodes[3].disk, &stable);
+    world.crash(3);
+    world.restart(3);
+    assert_eq!(world.views()[3], (1, false));
+    let kinds: Vec<_> = world.nodes[3].disk.iter().map(SafetyRecord::kind).collect();
+    assert_eq!(kinds, ["VIEW-CHANGE"], "what is stable is cut");
 }

@@ -13,7 +13,7 @@ use federation_proto::genesis::{Agreement, Configuration, Roster};
 use federation_proto::{Batch, Digest, LogicalTime, SequenceNumber, SigningContext};
 
 use crate::federation::{consensus_key, genesis, id, request, validator_record};
-use crate::storm::Dice;
+use crate::seeds::Dice;
 use crate::toy::{Refusal, Toy};
 
 /// The request of this number and the term's orders the term.
@@ -406,11 +406,7 @@ impl Terms {
         let first = self.certified.entry(statement.sequence).or_insert_with(|| certificate.clone());
         assert_eq!(first.statement, *statement, "one chain of certificates");
         let post = self.post(term, node);
-        let view = post.replica.as_ref().expect("up").view();
-        let (sequence, over) = (statement.sequence, statement.next.is_some());
-        // At a border nothing but evidence is needed any more.
-        let evidence = |record: &SafetyRecord| matches!(record, SafetyRecord::Evidence(_));
-        post.disk.retain(|r| if over { evidence(r) } else { !r.may_cut(sequence, view) });
+        SafetyRecord::cut(&mut post.disk, statement);
         post.stable = Some(certificate);
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use consensus_pbft::SafetyRecord;
 use federation_proto::codec::Canonical;
-use federation_proto::{Digest, Height, View};
+use federation_proto::{Digest, Height};
 use governance::validator::{DurableRecord, DurableToken, Survived};
 use ledger::BlockFile;
 
@@ -23,7 +23,7 @@ pub(super) struct Disk {
 
 impl Disk {
     /// Begins to write.
-    pub(super) fn write(&mut self, token: DurableToken, record: DurableRecord, view: View) {
+    pub(super) fn write(&mut self, token: DurableToken, record: DurableRecord) {
         match record {
             // It stands with its block, and is lost with it.
             DurableRecord::Checkpoint(certificate) => {
@@ -39,8 +39,7 @@ impl Disk {
                 }
                 // Only what the blocks on the disk lead to can be done without.
                 if self.blocks.range(..=height).count() as u64 == height.get() {
-                    let stable = certificate.statement.sequence;
-                    self.records.retain(|record| !record.may_cut(stable, view));
+                    SafetyRecord::cut(&mut self.records, &certificate.statement);
                 }
             }
             record => self.writing.push((token, record)),

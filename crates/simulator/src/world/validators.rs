@@ -127,9 +127,8 @@ impl World {
     }
 
     fn persist(&mut self, name: &Name, token: DurableToken, record: DurableRecord) {
-        let view = self.validators.get(name).map(Validator::view).unwrap_or_default();
         if let Some(disk) = self.disks.get_mut(name) {
-            disk.write(token, record, view);
+            disk.write(token, record);
         }
         // Nothing waits for a certificate, so nothing is said when it is there.
         if !matches!(token, DurableToken::Checkpoint(_)) {
