@@ -9,6 +9,7 @@ mod executing;
 mod federation;
 mod flips;
 mod limits;
+mod model;
 mod null_requests;
 mod ordering;
 mod persistence;

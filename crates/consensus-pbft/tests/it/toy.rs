@@ -1,6 +1,7 @@
 //! A toy application: a set of numbers, each executed once, with a checkpoint every `interval` batches.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use consensus_pbft::{
     Application, CheckpointStatement, CommitCertificate, Committee, Execution, ExecutionFailed,
@@ -31,9 +32,10 @@ pub(crate) enum Refusal {
 pub(crate) type Executed = (SequenceNumber, Batch, CommitCertificate);
 
 /// The application of one validator.
+#[derive(Clone)]
 pub(crate) struct Toy {
     committee: Committee,
-    log_key: SecretKey<LogCheckpoint>,
+    log_key: Arc<SecretKey<LogCheckpoint>>,
     pub(crate) interval: u64,
     /// Most requests in one batch.
     pub(crate) batch_size: usize,
@@ -47,6 +49,8 @@ pub(crate) struct Toy {
     pub(crate) failing: Option<u64>,
     /// As primary it proposes empty batches.
     pub(crate) proposes_null: bool,
+    /// Nothing more is due once so many batches are executed.
+    pub(crate) enough: usize,
     /// Everything executed, in order: what the oracles look at.
     pub(crate) history: Vec<Executed>,
     numbers: BTreeSet<u64>,
@@ -59,7 +63,7 @@ impl Toy {
     pub(crate) fn new(committee: &Committee, index: usize, interval: u64) -> Self {
         Self {
             committee: committee.clone(),
-            log_key: log_key(index),
+            log_key: Arc::new(log_key(index)),
             interval,
             batch_size: 2,
             missing: BTreeSet::new(),
@@ -67,6 +71,7 @@ impl Toy {
             max_age: u64::MAX,
             failing: None,
             proposes_null: false,
+            enough: usize::MAX,
             history: Vec::new(),
             numbers: BTreeSet::new(),
             tree: HistoryTree::new(),
@@ -123,6 +128,9 @@ impl Application for Toy {
         if self.proposes_null {
             return Some(Batch { batch_time: now, items: Vec::new() });
         }
+        if self.history.len() >= self.enough {
+            return None;
+        }
         let due = pool
             .iter()
             .filter(|request| !self.numbers.contains(&request.claimed().sequence.get()))
@@ -132,6 +140,9 @@ impl Application for Toy {
     }
 
     fn awaits(&self, _: LogicalTime, pool: &[Signed<Request>]) -> Option<Digest> {
+        if self.history.len() >= self.enough {
+            return None;
+        }
         let due =
             |request: &&Signed<Request>| !self.numbers.contains(&request.claimed().sequence.get());
         pool.iter().find(due).map(|request| Digest::of_blob(&request.to_canonical()))
