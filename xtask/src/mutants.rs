@@ -154,8 +154,8 @@ fn judge(mutant: &Mutant, copy: &Path) -> Result<Verdict, MutantsError> {
     write(&copy.join(CRATE).join(mutant.file), &changed)?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(copy).stdin(Stdio::null());
-    // Shared, so that dependencies are built once; crates of another place are others to cargo.
-    command.env("CARGO_TARGET_DIR", root.join("target"));
+    // Its own: by their names alone cargo cannot tell the copy's crates from ours, and would test one for the other.
+    command.env("CARGO_TARGET_DIR", root.join("target/mutants/target"));
     // Most mutants break several tests; a trace of each call would hide which.
     command.env("RUST_BACKTRACE", "0").env("CARGO_TERM_COLOR", "never");
     command.args(["test", "--offline", "--package", "consensus-pbft", "--test", "it", "--"]);

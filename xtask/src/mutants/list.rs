@@ -70,7 +70,7 @@ pub(super) const MUTANTS: [Mutant; 20] = [
         file: "src/replica/log.rs",
         old: "SequenceNumber::new(self.high().get().saturating_add(self.window))",
         new: "SequenceNumber::new(self.high().get().saturating_add(self.window + 1))",
-        filter: "limits::",
+        filter: "flips::",
     },
     Mutant {
         name: "low-watermark-off-by-one",
@@ -128,7 +128,7 @@ pub(super) const MUTANTS: [Mutant; 20] = [
         file: "src/replica/normal_case.rs",
         old: "None if sequence <= self.floor => {",
         new: "None if sequence < SequenceNumber::ZERO => {",
-        filter: "view_change::",
+        filter: "view_change::whoever_is_behind",
     },
     Mutant {
         name: "join-at-f",
@@ -149,7 +149,7 @@ pub(super) const MUTANTS: [Mutant; 20] = [
         file: "src/replica/normal_case.rs",
         old: "if replica == self.committee.primary(self.view) {",
         new: "if false && replica == self.committee.primary(self.view) {",
-        filter: "limits::",
+        filter: "flips::",
     },
     Mutant {
         name: "voter-counts-twice",

@@ -69,18 +69,23 @@ impl<K: Ord, V> Shelf<K, V> {
     }
 }
 
+/// A replica with what can be seen of it.
+pub(super) type Seen = (Local, Facts);
+/// Something that is computed once.
+type Known<K, V> = RwLock<BTreeMap<K, V>>;
+
 pub(super) struct Book {
     scope: Scope,
     liar: Option<Liar>,
-    locals: RwLock<Shelf<Vec<u8>, Arc<(Local, Facts)>>>,
+    locals: RwLock<Shelf<Vec<u8>, Arc<Seen>>>,
     messages: RwLock<Shelf<Vec<u8>, Arc<ConsensusMessage>>>,
     soups: RwLock<Shelf<BTreeSet<MessageId>, Arc<Soup>>>,
-    steps: RwLock<BTreeMap<(LocalId, Cause), Option<Move>>>,
-    moves: RwLock<BTreeMap<(LocalId, SoupId), Arc<[Move]>>>,
-    /// A set of messages and what is added to it → the set.
-    grown: RwLock<BTreeMap<(SoupId, Vec<MessageId>, u64), SoupId>>,
+    steps: Known<(LocalId, Cause), Option<Move>>,
+    moves: Known<(LocalId, SoupId), Arc<[Move]>>,
+    /// A set of messages, what is added to it, and the oldest view of a replica → the set.
+    grown: Known<(SoupId, Vec<MessageId>, u64), SoupId>,
     /// What the liar knows → what it says.
-    lies: RwLock<BTreeMap<Vec<MessageId>, Vec<MessageId>>>,
+    lies: Known<Vec<MessageId>, Vec<MessageId>>,
 }
 
 impl Book {
@@ -111,7 +116,7 @@ impl Book {
         (locals, self.soup(said.into_iter().collect()))
     }
 
-    pub(super) fn local(&self, local: LocalId) -> Arc<(Local, Facts)> {
+    pub(super) fn local(&self, local: LocalId) -> Arc<Seen> {
         Arc::clone(&self.locals.read().expect("no panic").all[local as usize])
     }
 

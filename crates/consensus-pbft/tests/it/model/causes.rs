@@ -9,12 +9,11 @@ use std::sync::Arc;
 use consensus_pbft::ConsensusMessage;
 use federation_proto::View;
 
-use super::book::{Cause, MessageId};
-use super::local::{Facts, Local};
+use super::book::{Cause, MessageId, Seen};
 
 /// The causes worth trying; many lead nowhere.
 pub(super) fn causes(
-    (local, facts): &(Local, Facts),
+    (local, facts): &Seen,
     said: &[(MessageId, Arc<ConsensusMessage>)],
 ) -> impl Iterator<Item = Cause> {
     let here = |view: View| facts.active && view.get() == facts.view;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use stateright::Property;
 
-use super::local::{Facts, Local};
+use super::book::Seen;
+use super::local::Facts;
 use super::{Bounded, State};
 
-fn locals(model: &Bounded, state: &State) -> Vec<Arc<(Local, Facts)>> {
+fn locals(model: &Bounded, state: &State) -> Vec<Arc<Seen>> {
     state.nodes.iter().map(|node| model.book.local(*node)).collect()
 }
 
