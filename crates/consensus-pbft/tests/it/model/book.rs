@@ -144,10 +144,7 @@ impl Book {
                 causes(&self.local(local), &said.messages).filter_map(|c| self.step(local, c))
             {
                 // Who made the quorum makes no difference where nothing else does.
-                let same = |other: &Move| {
-                    let facts = |to: LocalId| self.local(to).1.clone();
-                    other.said == step.said && facts(other.to) == facts(step.to)
-                };
+                let same = |other: &Move| other.to == step.to && other.said == step.said;
                 if !moves.iter().any(same) {
                     moves.push(step);
                 }

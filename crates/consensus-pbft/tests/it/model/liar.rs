@@ -16,6 +16,7 @@ use federation_proto::{Batch, LogicalTime, SequenceNumber, Signed, SignedBody, V
 
 use super::Scope;
 use super::local::Said;
+use super::message::is_forged;
 use crate::federation::{batch, committee, consensus_key, id};
 
 pub(super) struct Liar {
@@ -166,18 +167,23 @@ impl Liar {
                 })
                 .filter(|change| change.claimed().view == view)
                 .collect();
-            let quorums = quorums(&changes, self.committee.quorum());
-            for (number, view_changes) in quorums.into_iter().enumerate() {
-                let follows = self.plan(view, &view_changes);
-                let wrong = follows.iter().map(|own| self.instead(own.claimed())).collect();
+            let mut wrong = None;
+            for view_changes in quorums(&changes, self.committee.quorum()) {
+                let pre_prepares = self.plan(view, &view_changes);
+                let replica = self.id;
                 // One that does not follow is enough: it is refused whatever it does not follow from.
-                let wrong = (number == 0).then_some(wrong);
-                for pre_prepares in [follows].into_iter().chain(wrong) {
-                    let (view_changes, replica) = (view_changes.clone(), self.id);
-                    let body = NewView { view, view_changes, pre_prepares, replica };
-                    said.push(ConsensusMessage::NewView(Box::new(self.sign(body))));
+                let forged =
+                    view_changes.iter().flat_map(|own| &own.claimed().prepared).any(is_forged);
+                if wrong.is_none() && !forged && !pre_prepares.is_empty() {
+                    let instead = pre_prepares.iter().map(|own| self.instead(own.claimed()));
+                    let (view_changes, pre_prepares) = (view_changes.clone(), instead.collect());
+                    wrong = Some(NewView { view, view_changes, pre_prepares, replica });
                 }
+                let follows = NewView { view, view_changes, pre_prepares, replica };
+                said.push(ConsensusMessage::NewView(Box::new(self.sign(follows))));
             }
+            let wrong = wrong.map(|body| Box::new(self.sign(body)));
+            said.extend(wrong.map(ConsensusMessage::NewView));
         }
         said
     }

@@ -50,6 +50,8 @@ pub(super) struct Local {
     /// The name of what it said in each place.
     said: BTreeMap<Place, Vec<u8>>,
     restarts: u8,
+    /// The name of the NEW-VIEW by which it entered its view, while it takes part in it.
+    entered: Option<Vec<u8>>,
     /// It needs the NEW-VIEW of its view again.
     rejoins: bool,
     flaw: Option<String>,
@@ -98,6 +100,7 @@ impl Local {
             disk: Vec::new(),
             said: BTreeMap::new(),
             restarts: 0,
+            entered: None,
             rejoins: false,
             flaw: None,
         };
@@ -129,7 +132,13 @@ impl Local {
     }
 
     pub(super) fn hear(&mut self, message: ConsensusMessage) -> Took {
-        self.handle(NOW, Input::Message(message))
+        let begins = matches!(message, ConsensusMessage::NewView(_)).then(|| name(&message));
+        let took = self.handle(NOW, Input::Message(message));
+        if took.acted && begins.is_some() {
+            self.entered = begins;
+        }
+        self.entered.take_if(|_| !self.replica.is_active());
+        took
     }
 
     /// Patience is over, if there is something to wait for.
@@ -138,6 +147,7 @@ impl Local {
         if let Some(deadline) = self.replica.deadline() {
             took.add(self.handle(deadline, Input::Wake));
         }
+        self.entered.take_if(|_| !self.replica.is_active());
         took
     }
 
@@ -164,7 +174,7 @@ impl Local {
         if spoken.is_some_and(|view| view > self.replica.view().get()) {
             self.blame("a restart goes back behind a view it spoke in".to_owned());
         }
-        self.restarts += 1;
+        (self.restarts, self.entered) = (self.restarts + 1, None);
         self.rejoins = self.replica.is_active() && self.replica.view() > View::ZERO;
         let mut took = self.hear_clients();
         took.acted = true;
@@ -198,7 +208,8 @@ impl Local {
         let facts = self.facts();
         let matters = |place: &Place| place.is_vote || place.view >= facts.view;
         let said: Vec<_> = self.said.iter().filter(|(place, _)| matters(place)).collect();
-        format!("{} {:?}", self.index, (&facts, said, self.restarts, self.rejoins)).into_bytes()
+        let view = (&facts, &self.entered, self.restarts, self.rejoins);
+        format!("{} {view:?} {said:?}", self.index).into_bytes()
     }
 
     /// One input to its end. Records become durable at once, in order: other orders are `tests/it/persistence.rs`.

@@ -43,7 +43,7 @@ fn settled(new_view: &NewView) -> String {
 }
 
 /// The liar has only one way to make up a vote.
-fn is_forged(certificate: &PreparedCertificate) -> bool {
+pub(super) fn is_forged(certificate: &PreparedCertificate) -> bool {
     let copied = certificate.pre_prepare.signature();
     certificate.votes.iter().any(|vote| vote.signature == *copied)
 }
