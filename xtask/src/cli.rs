@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Soak(SoakArgs),
     /// Feed the decoders what nobody would send, with nightly and cargo-fuzz
     Fuzz(FuzzArgs),
+    /// Put known errors into a copy of the consensus core; its tests must find each
+    Mutants(MutantsArgs),
     /// The test command: everything that must hold before a change lands
     Ci(CiArgs),
 }
@@ -349,6 +351,23 @@ pub(crate) struct FuzzArgs {
         value_parser = |text: &str| number::<u32>(text, 1..=MAX_FUZZ_SECONDS),
     )]
     pub(crate) seconds: u32,
+}
+
+/// Arguments of `mutants`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Makes a copy of consensus-pbft below target/, puts one known error of other implementations into it \
+        after the other, and runs the tests that must fail for it: the bounded model or a named test. Shows which \
+        test killed which error, and fails where one survives, does not compile, or has lost its place in the code.",
+    after_long_help = "Examples:\n  \
+        cargo xtask mutants\n  \
+        cargo xtask mutants --only weakest-certificate\n\n\
+        Exit status: 0 all were killed, 1 one survived or could not be judged, 2 no such mutant, 130 interrupted."
+)]
+pub(crate) struct MutantsArgs {
+    /// Only this one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only: Option<String>,
 }
 
 /// Arguments of `ci`.

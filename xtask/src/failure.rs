@@ -16,6 +16,7 @@ use crate::fuzz::FuzzError;
 use crate::key::KeyError;
 use crate::ledger::LedgerError;
 use crate::load::LoadError;
+use crate::mutants::MutantsError;
 use crate::publish::PublishError;
 use crate::soak::SoakError;
 
@@ -108,6 +109,9 @@ pub(crate) enum Failure {
     /// A fuzz target found something, or could not run.
     #[error(transparent)]
     Fuzz(#[from] FuzzError),
+    /// A mutant of the consensus core survived, or could not be judged.
+    #[error(transparent)]
+    Mutants(#[from] MutantsError),
     /// A stage of the test command failed.
     #[error(transparent)]
     Ci(#[from] CiError),
@@ -137,6 +141,7 @@ impl Failure {
             Self::Ledger(cause) => cause.exit_code(),
             Self::Bench(cause) => cause.exit_code(),
             Self::Fuzz(cause) => cause.exit_code(),
+            Self::Mutants(cause) => cause.exit_code(),
             Self::Ci(cause) => cause.exit_code(),
             Self::Trust(_)
             | Self::TrustFile { .. }

@@ -1,4 +1,5 @@
-//! Command line of the workspace: `simulate`, `compliance`, `ledger`, `key`, `bench`, `soak`, `fuzz` and `ci`.
+//! Command line of the workspace: `simulate`, `compliance`, `ledger`, `key`, `bench`, `soak`, `fuzz`,
+//! `mutants` and `ci`.
 //!
 //! ```text
 //! cli ─▶ simulate   ─▶ simulator::FederationSimulator ─▶ publish   (stage, sync, swap)
@@ -8,6 +9,7 @@
 //!     ─▶ bench      ─▶ one table, one JSON object a line
 //!     ─▶ soak       ─▶ ledger::faults, seed after seed
 //!     ─▶ fuzz       ─▶ the fuzz targets in turn, with nightly
+//!     ─▶ mutants    ─▶ errors in a copy of the consensus core, which its tests must find
 //!     ─▶ ci         ─▶ the stages of the test command
 //! ```
 //!
@@ -27,6 +29,7 @@ mod interrupt;
 mod key;
 mod ledger;
 mod load;
+mod mutants;
 mod output;
 mod publish;
 mod simulate;
@@ -73,6 +76,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Bench(args) => bench::run(args),
         Command::Soak(args) => soak::run(args),
         Command::Fuzz(args) => fuzz::run(args),
+        Command::Mutants(args) => mutants::run(args),
         Command::Ci(args) => ci::run(args),
     }
 }

@@ -34,6 +34,8 @@ mod status;
 mod timer;
 mod view_change;
 
+use std::sync::Arc;
+
 use federation_proto::keys::{Consensus, PublicKey, SecretKey};
 use federation_proto::{LogicalTime, Request, SequenceNumber, Signed, View};
 use thiserror::Error;
@@ -59,12 +61,14 @@ use view_change::Changes;
 
 /// A replica of the committee: a pure state machine that owns no clock, disk or network.
 ///
-/// The driver's law is in the [crate documentation](crate#the-drivers-law).
-#[derive(Debug)]
+/// The driver's law is in the [crate documentation](crate#the-drivers-law). A copy is for whoever explores what could
+/// happen next, such as a model checker; of two copies only one may speak.
+#[derive(Clone, Debug)]
 pub struct Replica {
     committee: Committee,
     id: ReplicaId,
-    key: SecretKey<Consensus>,
+    /// Shared by copies: a secret key has no second place in memory.
+    key: Arc<SecretKey<Consensus>>,
     settings: ValidSettings,
     /// The view it takes part in, or whose NEW-VIEW it waits for.
     view: View,
@@ -152,7 +156,7 @@ impl Replica {
         Ok(Self {
             committee,
             id,
-            key,
+            key: Arc::new(key),
             settings,
             view: View::ZERO,
             active: true,

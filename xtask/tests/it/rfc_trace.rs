@@ -22,8 +22,8 @@ fn row_ids() -> Vec<String> {
 }
 
 /// The commands of `cargo xtask`.
-const XTASKS: [&str; 8] =
-    ["simulate", "compliance", "key", "ledger", "bench", "fuzz", "soak", "ci"];
+const XTASKS: [&str; 9] =
+    ["simulate", "compliance", "key", "ledger", "bench", "fuzz", "soak", "mutants", "ci"];
 
 /// Nothing stands in this cell.
 const NONE: &str = "–";

@@ -13,6 +13,7 @@ mod flips;
 mod forensics;
 mod limits;
 mod liveness;
+mod model;
 mod null_requests;
 mod ordering;
 mod persistence;

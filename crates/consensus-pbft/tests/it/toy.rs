@@ -1,6 +1,7 @@
 //! A toy application: a set of numbers, each executed once, with a checkpoint every `interval` batches.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use consensus_pbft::{
     Application, CheckpointStatement, CommitCertificate, Committee, Execution, ExecutionFailed,
@@ -33,9 +34,10 @@ pub(crate) enum Refusal {
 pub(crate) type Executed = (SequenceNumber, Batch, CommitCertificate);
 
 /// The application of one validator.
+#[derive(Clone)]
 pub(crate) struct Toy {
     pub(crate) committee: Committee,
-    log_key: SecretKey<LogCheckpoint>,
+    log_key: Arc<SecretKey<LogCheckpoint>>,
     client: VerifyingKey<Identity>,
     pub(crate) interval: u64,
     /// Most requests in one batch.
@@ -54,6 +56,8 @@ pub(crate) struct Toy {
     pub(crate) needs_state: bool,
     /// The sequence numbers it was asked to judge, and the numbers in each batch ahead.
     pub(crate) judged: Vec<(u64, Vec<Vec<u64>>)>,
+    /// Nothing more is due once so many batches are executed.
+    pub(crate) enough: usize,
     /// Everything executed, in order: what the oracles look at.
     pub(crate) history: Vec<Executed>,
     /// Numbers in decided batches that had been executed before, and were not executed again.
@@ -75,7 +79,7 @@ impl Toy {
     pub(crate) fn new(committee: &Committee, index: usize, interval: u64) -> Self {
         Self {
             committee: committee.clone(),
-            log_key: log_key(index),
+            log_key: Arc::new(log_key(index)),
             client: client(),
             interval,
             batch_size: 2,
@@ -86,6 +90,7 @@ impl Toy {
             proposes_null: false,
             needs_state: false,
             judged: Vec::new(),
+            enough: usize::MAX,
             history: Vec::new(),
             skipped: Vec::new(),
             order: Vec::new(),
@@ -172,6 +177,9 @@ impl Application for Toy {
         if self.proposes_null {
             return Some(Batch { batch_time: now, items: Vec::new() });
         }
+        if self.history.len() + ahead.len() >= self.enough {
+            return None;
+        }
         let ahead: BTreeSet<u64> = ahead.iter().flat_map(|batch| numbers(batch)).collect();
         let is_new = |number: u64| !self.numbers.contains(&number) && !ahead.contains(&number);
         let due = pool.iter().filter(|request| is_new(request.claimed().sequence.get()));
@@ -181,6 +189,9 @@ impl Application for Toy {
     }
 
     fn awaits(&self, _: LogicalTime, pool: &[Signed<Request>]) -> Option<Digest> {
+        if self.history.len() >= self.enough {
+            return None;
+        }
         let due =
             |request: &&Signed<Request>| !self.numbers.contains(&request.claimed().sequence.get());
         pool.iter().find(due).map(|request| Digest::of_blob(&request.to_canonical()))

@@ -415,6 +415,38 @@ fn a_new_view_that_does_not_follow_is_refused() {
     assert_eq!(world.views()[2], (1, true));
 }
 
+/// What the NEW-VIEW settled is decided somewhere: whoever is behind must not vote for anything else there.
+#[test]
+fn whoever_is_behind_accepts_no_new_batch_where_a_checkpoint_is_stable() {
+    let mut world = World::new(4);
+    // Replica 3 misses the first two batches and the checkpoint after them.
+    for number in 1..=2 {
+        world.request(number);
+        while !world.queue.is_empty() {
+            world.filter(|event| !matches!(event, Event::Deliver(3, _)));
+            if !world.queue.is_empty() {
+                world.step(0);
+            }
+        }
+    }
+    world.crash(0);
+    world.request(3);
+    world.time_out();
+    assert_eq!(world.views()[3], (1, true));
+    assert_eq!((world.executed()[3], world.nodes[3].replica.watermarks().0.get()), (0, 0));
+    // The primary of view 1 would have another order.
+    let (sequence, context) = (SequenceNumber::new(1), *world.committee.context());
+    let (view, digest) = (View::new(1), world.digest_of(&[9], 1));
+    let body = consensus_pbft::PrePrepare { view, sequence, digest, replica: id(1) };
+    let pre_prepare = Signed::sign(body, &consensus_key(1), &context);
+    let batch = crate::federation::batch(&context, &[9]);
+    let other = consensus_pbft::Proposal { pre_prepare, batch };
+    world.input(3, Input::Message(ConsensusMessage::Proposal(other)));
+    let (settled, floor) = (world.nodes[3].rejections.last(), SequenceNumber::new(2));
+    assert_eq!(settled, Some(&Rejection::Settled { sequence, floor }));
+    assert!(world.nodes[3].writing.is_empty(), "no vote");
+}
+
 #[test]
 fn a_view_change_is_sent_again_byte_for_byte_after_a_restart() {
     let mut world = World::new(4);

@@ -302,7 +302,7 @@ impl World {
 }
 
 /// Nothing is sent before its record is durable, and exactly what is recorded is sent.
-fn assert_durable(disk: &[SafetyRecord], message: &ConsensusMessage) {
+pub(crate) fn assert_durable(disk: &[SafetyRecord], message: &ConsensusMessage) {
     // It binds to nothing.
     let binds = !matches!(message, ConsensusMessage::Status(_));
     let recorded = !binds
