@@ -40,15 +40,15 @@ pub(super) const MUTANTS: [Mutant; 20] = [
     Mutant {
         name: "prepare-quorum-short",
         file: "src/replica/log.rs",
-        old: "1 + self.prepares.matching(proposal.pre_prepare.digest).count() >= quorum",
-        new: "2 + self.prepares.matching(proposal.pre_prepare.digest).count() >= quorum",
+        old: "1 + self.prepares.count(proposal.pre_prepare.digest) >= quorum",
+        new: "2 + self.prepares.count(proposal.pre_prepare.digest) >= quorum",
         filter: "model::",
     },
     Mutant {
         name: "commit-quorum-short",
         file: "src/replica/log.rs",
-        old: "self.commits.matching(proposal.pre_prepare.digest).count() >= quorum",
-        new: "1 + self.commits.matching(proposal.pre_prepare.digest).count() >= quorum",
+        old: "self.commits.count(proposal.pre_prepare.digest) >= quorum",
+        new: "1 + self.commits.count(proposal.pre_prepare.digest) >= quorum",
         filter: "model::",
     },
     Mutant {
@@ -61,15 +61,15 @@ pub(super) const MUTANTS: [Mutant; 20] = [
     Mutant {
         name: "high-watermark-off-by-one",
         file: "src/replica/log.rs",
-        old: "SequenceNumber::new(self.low.get().saturating_add(self.window))",
-        new: "SequenceNumber::new(self.low.get().saturating_add(self.window + 1))",
+        old: "self.within(self.low.get().saturating_add(self.window))",
+        new: "self.within(self.low.get().saturating_add(self.window + 1))",
         filter: "checkpoints::",
     },
     Mutant {
         name: "limit-off-by-one",
         file: "src/replica/log.rs",
-        old: "SequenceNumber::new(self.high().get().saturating_add(self.window))",
-        new: "SequenceNumber::new(self.high().get().saturating_add(self.window + 1))",
+        old: "self.within(self.high().get().saturating_add(self.window))",
+        new: "self.within(self.high().get().saturating_add(self.window + 1))",
         filter: "flips::",
     },
     Mutant {
@@ -112,8 +112,8 @@ pub(super) const MUTANTS: [Mutant; 20] = [
     Mutant {
         name: "certificates-left-out",
         file: "src/replica/view_change.rs",
-        old: "self.log.slots.values().filter_map(|slot| slot.prepared.clone()).collect();",
-        new: "Vec::new();",
+        old: "let prepared = slots.filter_map(|slot| slot.prepared.clone()).collect();",
+        new: "let prepared = slots.filter_map(|_| None).collect();",
         filter: "model::",
     },
     Mutant {
