@@ -147,7 +147,8 @@ fn growth() -> Result<Option<Row>, BenchError> {
 
 /// Milliseconds of one signature and of one strict verification.
 fn primitives() -> Result<(f64, f64), BenchError> {
-    const REPETITIONS: u32 = 200;
+    // Long enough for CPU time that is counted in ticks of milliseconds.
+    const REPETITIONS: u32 = 2_000;
     let key = SecretKey::<Consensus>::synthetic("bench", "primitive");
     let verifier = key.public().check().map_err(|cause| BenchError::Subject(cause.to_string()))?;
     let message = [7; PREIMAGE];
