@@ -7,7 +7,7 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Sequence numbers between the low and the high watermark, L. The application's checkpoint interval K
-    /// must be smaller, or the log fills before a checkpoint can empty it. OSDI '99 §4.3 suggests 2K.
+    /// must be at most half of it, or a log whose replica lost one checkpoint fills before the next [OSDI '99 §4.3].
     pub window: u64,
     /// Sequence numbers in flight at once: proposed, prepared and committed while the one before the first of them is
     /// the last executed. Replicas may differ; the smallest among a quorum sets the pace.

@@ -315,6 +315,14 @@ impl FederationApplication {
         step || header.height.get() >= self.last_checkpoint + interval
     }
 
+    /// What a block that is a checkpoint came to.
+    pub(super) fn reached(
+        &self,
+        ordered: &OrderedBlock,
+    ) -> Option<(CheckpointStatement, Signature)> {
+        ordered.is_checkpoint.then(|| self.checkpoint(&ordered.header)).flatten()
+    }
+
     fn checkpoint(&self, header: &BlockHeader) -> Option<(CheckpointStatement, Signature)> {
         let log_size = header.height.get();
         let statement = CheckpointStatement {
@@ -442,8 +450,6 @@ impl Application for FederationApplication {
             self.failure = Some(cause);
             ExecutionFailed
         })?;
-        let checkpoint = ordered.filter(|ordered| ordered.is_checkpoint);
-        let checkpoint = checkpoint.and_then(|ordered| self.checkpoint(&ordered.header));
-        Ok(Execution { checkpoint })
+        Ok(Execution { checkpoint: ordered.and_then(|ordered| self.reached(&ordered)) })
     }
 }

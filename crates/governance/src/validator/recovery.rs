@@ -1,15 +1,16 @@
 //! A validator after a crash: what it had written, and nothing else.
 //!
 //! The ledger is executed again from its beginning, so its state is computed and not believed; the safety log makes
-//! the replica that repeats itself and never contradicts itself. Approvals, requests and replay windows are gone: who
-//! sent them sends them again, and the ordered windows of the state decide what counts.
+//! the replica that repeats itself and never contradicts itself. Requests and replay windows are gone: who sent them sends
+//! them again, and the ordered windows of the state decide what counts. Approvals are gone too, and governors do not
+//! repeat them.
 
 use consensus_pbft::{
-    CertificateError, CheckpointCertificate, CommitCertificate, Committee, Decided, Replica,
-    ReplicaId, Restart, RestartError, SafetyRecord, ValidSettings,
+    CertificateError, CheckpointCertificate, CheckpointStatement, CommitCertificate, Committee,
+    Decided, Replica, ReplicaId, Restart, RestartError, SafetyRecord, ValidSettings,
 };
 use federation_proto::codec::{Canonical, CodecError};
-use federation_proto::{Height, LedgerBlockId};
+use federation_proto::{Height, LedgerBlockId, Signature};
 use ledger::{BlockFile, LedgerError};
 use thiserror::Error;
 
@@ -100,7 +101,9 @@ impl Validator {
             let height = block.header.height;
             let bad = |cause| RestoreError::Block { height, cause };
             let (certificate, checkpoint) = certificates(&committee, &block).map_err(bad)?;
-            application.repeat(&block).map_err(bad)?;
+            // Our CHECKPOINT may be lost: the record of it is not written together with the block.
+            let reached = application.repeat(&block).map_err(bad)?;
+            restart.reached = reached.or(restart.reached);
             restart.executed = block.header.sequence;
             restart.decided.push(Decided { certificate, batch: block.batch });
             if let Some(stable) = checkpoint {
@@ -138,18 +141,23 @@ pub(super) fn certificates(
 }
 
 impl FederationApplication {
-    /// Executes a block of a ledger, ours or a peer's, and compares: what leads to another block is none of ours.
-    pub(super) fn repeat(&mut self, block: &BlockFile) -> Result<(), ImportError> {
+    /// Executes a block of a ledger, ours or a peer's, and compares: what leads to another block is none of ours. What
+    /// comes back is what was reached, if the block is a checkpoint.
+    pub(super) fn repeat(
+        &mut self,
+        block: &BlockFile,
+    ) -> Result<Option<(CheckpointStatement, Signature)>, ImportError> {
         let header = &block.header;
         let bytes = block.commit_certificate.clone();
         let ordered = self.order(header.sequence, &block.batch, bytes)?;
-        let (own, found) = (ordered.ok_or(ImportError::NoBlock)?.header.id(), header.id());
+        let ordered = ordered.ok_or(ImportError::NoBlock)?;
+        let (own, found) = (ordered.header.id(), header.id());
         if own != found {
             return Err(ImportError::OtherBlock { own, found });
         }
         if let Some(bytes) = &block.checkpoint_certificate {
             self.executor.ledger_mut().attach_checkpoint(header.height, bytes.clone())?;
         }
-        Ok(())
+        Ok(self.reached(&ordered))
     }
 }

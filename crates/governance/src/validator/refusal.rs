@@ -66,7 +66,9 @@ pub enum ValidatorError {
     #[error(transparent)]
     Replica(#[from] ReplicaError),
     /// The log would fill before a checkpoint could empty it [PBFT §4.3].
-    #[error("policy checkpoint_interval({interval}) must be < the replica's window({window})")]
+    #[error(
+        "policy checkpoint_interval({interval}) must be <= half of the replica's window({window})"
+    )]
     CheckpointInterval {
         /// Blocks between checkpoints.
         interval: u64,

@@ -1,4 +1,5 @@
-//! Checked pages under a database: no byte that the medium changed, and no write that it lost, is ever interpreted.
+//! Checked pages under a database: no byte that the medium changed, and no write of a page that it lost, is ever
+//! interpreted.
 //!
 //! redb keeps checksums for its recovery but does not look at them when it reads, so a flipped bit inside a tree
 //! page would be followed like any other, and so would a page that should have been overwritten and was not. Here
@@ -15,7 +16,7 @@
 //! A page never shares a sector of 512 bytes with another, and a check sector is only ever overwritten whole, so a
 //! torn write cannot hurt a neighbour that was committed long ago. What a crash leaves of pages that were not
 //! committed may contradict itself; redb does not read it. Page 0 is redb's own header, whose commit slots redb
-//! checks and overwrites in place: a tear in it must reach redb, which then takes the other slot. It has no sum.
+//! checks and overwrites in place: a tear in it must reach redb, which then takes the other slot. It has no sum, so a lost write of it shows only as an older state.
 
 use std::io;
 use std::sync::LazyLock;

@@ -144,14 +144,14 @@ fn a_cut_and_its_aggregate_in_one_batch_are_refused() {
 }
 
 #[test]
-fn a_checkpoint_interval_as_wide_as_the_window_is_refused() {
-    let charter = Charter::with_policy("checkpoint_interval = 16", "checkpoint_interval = 128");
+fn a_checkpoint_interval_above_half_of_the_window_is_refused() {
+    let charter = Charter::with_policy("checkpoint_interval = 16", "checkpoint_interval = 65");
     let world = World::under(&charter);
     let owner = validator(0);
     let keys = ValidatorKeys { identity: key(&owner), consensus: key(&owner), log: key(&owner) };
     let settings = Settings::default().validate().expect("settings");
     let (committee, id) = (world.committee.clone(), ReplicaId::new(0));
     let refused = Validator::new(committee, id, keys, settings, world.fresh()).map(|_| ());
-    let expected = ValidatorError::CheckpointInterval { interval: 128, window: 128 };
+    let expected = ValidatorError::CheckpointInterval { interval: 65, window: 128 };
     assert_eq!(refused.expect_err("the log would fill"), expected);
 }

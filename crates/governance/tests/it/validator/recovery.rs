@@ -1,6 +1,6 @@
 //! A validator that crashed goes on from its disk: it stands where it stood, and never contradicts itself.
 
-use consensus_pbft::{ConsensusMessage, ReplicaId, Settings};
+use consensus_pbft::{ConsensusMessage, ReplicaId, SafetyRecord, Settings};
 use federation_proto::codec::Canonical;
 use federation_proto::{Batch, BatchItem, Height, LedgerEntry};
 use governance::validator::{
@@ -103,6 +103,29 @@ fn a_vote_that_was_not_durable_was_never_cast() {
     bench.validator = restored(&world, disk).expect("its own disk");
     let other = Batch { batch_time: batch.batch_time.plus_millis(1), ..batch };
     assert!(voted(&bench.propose(&other)));
+}
+
+#[test]
+fn a_checkpoint_that_was_not_durable_with_its_block_is_voted_after_the_crash() {
+    let world = World::decided();
+    let (mut bench, mut disk) = lived(&world, SITES as u64);
+    let height = world.executor.ledger().head().height;
+    let of_head = |record: &SafetyRecord| match record {
+        SafetyRecord::Checkpoint(vote) => vote.claimed().statement.height == height,
+        _ => false,
+    };
+    assert!(disk.records.iter().any(of_head), "the last block is a checkpoint");
+    disk.records.retain(|record| !of_head(record));
+    bench.validator = restored(&world, disk).expect("its own disk");
+    let effects = bench.input(ValidatorInput::Resend);
+    let vote = |frame: &&Frame| match frame {
+        Frame::Consensus(message) => match &**message {
+            ConsensusMessage::Checkpoint(vote) => vote.claimed().statement.height == height,
+            _ => false,
+        },
+        _ => false,
+    };
+    assert!(frames(&effects).into_iter().any(|frame| vote(&frame)), "{effects:?}");
 }
 
 #[test]
