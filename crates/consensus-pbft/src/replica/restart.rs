@@ -33,7 +33,8 @@ pub struct Restart {
     /// Decided batches above the stable checkpoint, as far as the ledger has them: for others that lack them.
     pub decided: Vec<Decided>,
     /// What the application reached at its last checkpoint, as [`Execution`](crate::Execution) gave it, if that is
-    /// above the stable one: our CHECKPOINT may be lost, and at a border no later one would do instead.
+    /// above the stable one: our CHECKPOINT may be lost, and at a border, or where an application waits for the
+    /// certificate, no later one would do instead.
     pub reached: Option<(CheckpointStatement, Signature)>,
     /// The records of this configuration's safety log, in the order in which they were written.
     pub records: Vec<SafetyRecord>,
